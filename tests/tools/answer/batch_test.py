@@ -158,6 +158,11 @@ class BadLinesTest(BatchTest):
         (b'{"prompt": "x", "logit_bias": ["512=1"]}', "512"),
         (b'{"prompt": "x", "max-tokens": 5}', "max-tokens"),
         (b'{"prompt": "x", "temprature": 1}', "temperature"),  # a suggestion
+        (b'{"prompt": "x", "max_new_tokens": 1}', "no field 'max_new_tokens'; gemma's field is max_tokens"),
+        (b'{"prompt": "x", "stop_sequences": "y"}', "gemma's field is stop"),
+        (b'{"prompt": "x", "repeat_penalty": 1}', "gemma's field is repetition_penalty"),
+        (b'{"prompt": "x", "model": "y"}', "the model is an argument of the command"),
+        (b'{"prompt": "x", "response_format": {}}', "--schema hold for all lines"),
         (b'{"prompt": "x", "help": 1}', "no field 'help'"),
         (b'{"prompt": "x", "": 1}', "no field ''"),
         (b'{"prompt": "x", "id": {}}', "'id' is of type object"),

@@ -11,6 +11,8 @@ COMMANDS = {
     "ps": "gemma list", "stop": "Ctrl-C", "cp": "gemma pull", "create": "--system", "info": "gemma inspect",
     "download": "gemma pull", "generate": "gemma run", "serve": "--batch", "convert": "gemma quantize",
     "push": "uploads nothing", "detokenize": "--decode", "embeddings": "gemma embed", "imatrix": "gemma importance",
+    "guard": "gemma help guard", "batch": "gemma help batch", "model.gguf": 'gemma run model.gguf "TEXT"',
+    "gemma-3-270m": 'gemma run gemma-3-270m "TEXT"',
 }
 OPTIONS = {
     "run": {
@@ -21,10 +23,24 @@ OPTIONS = {
         "--color": "NO_COLOR", "-ngl": "CPU", "--n-gpu-layers": "CPU", "-no-cnv": "--raw", "-cnv": "--chat",
         "-hf": "gemma pull", "-fa": "attention", "-ctk": "--cache-type", "--json-schema": "--schema",
         "-sys": "--system", "--reverse-prompt": "--stop", "-e": "$'...'", "--token": "HF_TOKEN",
+        # Not -n, -c, -f or -o with a value in the same word
+        "-np": "--batch", "-ns": "--batch", "-cb": "--batch", "-nocb": "--batch", "-cmoe": "CPU", "-ncmoe": "CPU",
+        "-nkvo": "CPU", "-ctv": "--cache-type", "-fim": "--fill-prefix FILE", "-fit": "gemma run --help-all",
+        "-fitp": "gemma run --help-all", "-oe": "gemma run --help-all", "-opt": "gemma run --help-all",
+        "-ctxcp": "gemma run --help-all", "-cx": "gemma run --help-all", "-nx": "gemma run --help-all",
+        # Nothing far-fetched
+        "--port": "no server", "--keep": "--context-policy", "--check": "gemma run --help-all",
+        "--spec-type": "--speculate", "--draft-max": "--speculate", "--mirostat-lr": "top-k", "--mmproj": "texts only",
+        # Underscores
+        "--n_predict": "--max-tokens", "--top_k": "--top-k", "--repetition_penalty": "--repetition-penalty",
+        "--max_generated_tokens": "--max-tokens", "--num_threads": "--threads", "--weights": "first argument",
+        "--load-in-4bit": "--quantize q4", "--trust-remote-code": "no code", "--chat-template-file": "--chat-template",
     },
     "chat": {"--temp": "--temperature", "-ngl": "CPU", "-hf": "gemma pull", "--system-prompt": "--system"},
     "quantize": {"--imatrix": "--importance", "--outtype": "--type"},
-    "bench": {"-m": "first argument", "-ngl": "CPU", "--flash-attn": "attention"},
+    "bench": {"-m": "first argument", "-ngl": "CPU", "--flash-attn": "attention", "-pg": "gemma bench --help-all"},
+    "inspect": {"--template": "--json", "--top": "gemma inspect --help-all"},
+    "perplexity": {"--chunks": "head -c", "--kl-divergence": "gemma compare"},
 }
 
 
@@ -44,6 +60,7 @@ class HabitsTest(CommandTest):
             self.fails(2, word, "x", says=f"no command '{word}'", cure=cure)
         self.fails(2, "quantise", says="did you mean quantize?", cure="gemma --help")
         self.fails(2, "help", "fly", says="no command 'fly'", cure="gemma --help")
+        self.fails(2, "run", TOY, "x", "--batch-size", "9", says="--batch-size requires --batch", cure="--chunk")
 
     @compares_results
     def test_options_that_lead_on(self):
@@ -53,7 +70,8 @@ class HabitsTest(CommandTest):
                     self.fails(2, command, TOY, *words, says=f"{command} has no option {option}", cure=cure)
 
     def test_mistyped_options(self):
-        self.fails(2, "run", TOY, "x", "--temperatur", "0", says="has no option --temperatur", cure="--temperature")
+        self.fails(2, "run", TOY, "x", "--temperatur", "0", says="did you mean --temperature?", cure="gemma run --help")
+        self.fails(2, "run", TOY, "x", "--sede", "0", says="did you mean --seed?", cure="gemma run --help")
         self.fails(2, "run", TOY, "x", "--max-toknes", "9", says="did you mean --max-tokens?", cure="gemma run --help")
         self.fails(2, "list", "--al", says="did you mean --all?", cure="gemma list --help")
         self.fails(2, "list", "-x", says="has no option -x", cure="gemma list --help")
@@ -72,9 +90,36 @@ class HabitsTest(CommandTest):
         environment = {**os.environ, "GEMMA_MODELS": str(self.folder)}
         self.fails(2, "run", says="run: MODEL is required", cure="gemma pull gemma-3-270m", env=environment)
         self.fails(2, "run", TOY, "x", "--stop", says="--stop needs a value")
+        self.fails(2, "rm", says="NAME is required", cure="gemma pull gemma-3-270m", env=environment)
+        self.fails(2, "verify", TOY, says="--reference is required", cure="gemma verify-file")
+
+    def test_types_of_other_tools(self):
+        # Each type, its nearest here, and what GGUF calls that
+        for word, near, gguf in (("q4_k_m", "q4", ""), ("Q8_0", "q8", "Q8_0"), ("q6_K", "q6", "Q6_K"), ("F16", "bf16", ""),
+                                 ("IQ4_NL", "q4", "IQ4_NL")):
+            end = f"; the nearest is {near}" + (f", which --layout gguf writes as {gguf}" if gguf else "") + "\n"
+            for words in (["TYPE", word], ["--type", "--type", word]):
+                line = self.fails(2, "quantize", TOY, self.folder / "m.gguf", *words[1:], says=f"{words[0]}: '{word}'")
+                self.assertTrue(line.endswith(end), line)
+        for word, near in (("q8_0", "int8"), ("F16", "bfloat16"), ("f32", "float32")):
+            line = self.fails(2, "run", TOY, "x", "--cache-type", word, says=f"'{word}'")
+            self.assertTrue(line.endswith(f"; the nearest is {near}\n"), line)
+
+    def test_choices_in_any_case(self):
+        wanted = self.succeeds_quietly("inspect", TOY, "--cache-type", "float32", "--quantize", "q8", "--json")
+        self.assertEqual(wanted, self.succeeds_quietly("inspect", TOY, "--cache-type", "Float32", "--quantize", "Q8",
+                                                       "--json"))
+        self.assertEqual(self.succeeds_quietly("completion", "Bash"), self.succeeds_quietly("completion", "bash"))
+        for option, word in (("--simd", "SSE2"), ("--speculate", "AUTO"), ("--format", "JSON"), ("--seed", "RANDOM"),
+                             ("--markdown", "OFF"), ("--recurrent-window", "DeepMind"), ("--chat-template", "NONE")):
+            self.fails(1, "run", "/no/model", "x", option, word, says="/no/model", cure="gemma list")
 
     def test_surplus_words(self):
-        self.fails(2, "perplexity", TOY, "notes.txt", "--file", "F", says="'notes.txt'", cure="--file notes.txt")
+        notes = self.folder / "notes.txt"
+        notes.write_text("x")
+        self.fails(2, "run", TOY, "Sum up", notes, says=f"'{notes}'", cure=f"--file {notes}")
+        self.fails(2, "run", TOY, "two", "words", says="'words'", cure="quote a prompt")
+        self.fails(2, "logits", TOY, "the cat", says="'the cat'", cure='gemma tokenize MODEL --bos "TEXT"')
         self.fails(2, "list", "x", says="takes options only, found more: 'x'", cure="gemma list --help")
 
 

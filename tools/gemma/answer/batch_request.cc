@@ -9,6 +9,7 @@
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/answer/batch_messages.h"
+#include "tools/gemma/cli/habits.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/json_line.h"
 #include "tools/gemma/io/nearest.h"
@@ -51,8 +52,11 @@ absl::Status ReadOption(const std::string& field,
   const AnswerOption* option =
       FindAnswerOption(absl::StrReplaceAll(field, {{"_", "-"}}));
   if (option == nullptr || field.find('-') != std::string::npos) {
+    const std::vector<std::string> fields = Fields();
+    const std::string hint = FieldHint(field, fields);
     return absl::InvalidArgumentError(
-        absl::StrCat("no field '", field, "'", DidYouMean(field, Fields())));
+        absl::StrCat("no field '", field, "'", hint.empty() ? "" : "; ",
+                     hint.empty() ? DidYouMean(field, fields) : hint));
   }
   if (!option->is_repeated()) return SetOption(*option, json, options);
   // The values of the line replace those of the command line.

@@ -270,6 +270,7 @@ void AddRun(CLI::App& app, Action* action) {
   AddTurnOptions(*command, &options->turns);
   AddAnswerOptions(*command, &options->answer,
                    "256 for a completion, else the rest of --context");
+  command->get_option("--seed")->default_str("random; 0 in a batch");
   AddGrammarOptions(*command, &options->grammar);
   AddMarkdown(*command, &options->answer);
   AddSteeringOptions(*command, &options->steering);
@@ -288,9 +289,10 @@ void AddRun(CLI::App& app, Action* action) {
   command->add_flag("--list-tokens", options->lists_tokens,
                     "With --json: list the tokens of the answer, as\n"
                     "--logprobs does, but without log-probabilities");
-  AddText(*command, "--batch", "FILE", &options->batch.input,
-          "Answer the prompts of FILE, several at once; one line\n"
-          "of JSON for each, see below; \"-\": standard input");
+  CLI::Option* batch =
+      AddText(*command, "--batch", "FILE", &options->batch.input,
+              "Answer the prompts of FILE, several at once; one line\n"
+              "of JSON for each, see below; \"-\": standard input");
   AddText(*command, "-o,--output", "FILE", &options->batch.output,
           "Write the answer to FILE, which appears when it is\n"
           "complete. With --batch: the answers, one by one; an\n"
@@ -298,7 +300,8 @@ void AddRun(CLI::App& app, Action* action) {
       ->default_str("standard output");
   AddForce(*command, &options->force);
   AddNumber(*command, "--batch-size", &options->batch.size, 1, kMaxSequences,
-            "With --batch: number of prompts computed together");
+            "With --batch: number of prompts computed together")
+      ->needs(batch);
   AddQuiet(*command, &options->model.quiet);
   command->add_flag("-v,--verbose", options->verbose,
                     "Print the speed on standard error, even if that is\n"

@@ -83,6 +83,16 @@ absl::Status MissingValue(const CLI::ArgumentMismatch& error) {
                         : said);
 }
 
+// An error about an option that another one needs, such as "--batch-size
+// requires --batch". In other tools, it may stand alone.
+absl::Status MissingOption(const CLI::App& command,
+                           const CLI::RequiresError& error) {
+  const std::string_view said = error.what();
+  const std::string hint = HintOn(command, said.substr(0, said.find(' ')));
+  absl::Status status = UsageError(said);
+  return hint.empty() ? status : WithCure(std::move(status), hint);
+}
+
 // Parses the command line. Runs the command's callback, or prints the answer to
 // --help or --version.
 absl::Status Parse(CLI::App& app, const CLI::App& command,
@@ -106,6 +116,9 @@ absl::Status Parse(CLI::App& app, const CLI::App& command,
     if (const auto* mismatch =
             dynamic_cast<const CLI::ArgumentMismatch*>(&error)) {
       return MissingValue(*mismatch);
+    }
+    if (const auto* lacks = dynamic_cast<const CLI::RequiresError*>(&error)) {
+      return MissingOption(command, *lacks);
     }
     return UsageError(error.what());
   }

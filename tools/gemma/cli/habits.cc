@@ -4,6 +4,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 
 namespace gemma::tools {
 namespace {
@@ -19,7 +22,7 @@ constexpr Alias kAliases[] = {
 };
 
 struct Habit {
-  std::string_view word;
+  std::string_view words;  // separated by blanks; "--spec-*": all such words
   std::string_view hint;
 };
 
@@ -31,26 +34,19 @@ constexpr Habit kCommandHints[] = {
      "gemma reads models as they are; gemma run --system sets "
      "instructions, --lora merges an adapter"},
     {"info", "gemma inspect MODEL describes a model, gemma doctor the machine"},
-    {"download", "gemma pull fetches a model"},
-    {"get", "gemma pull fetches a model"},
+    {"download get fetch", "gemma pull fetches a model"},
     {"push", "gemma uploads nothing"},
-    {"signin", "gemma pull reads the token of a hub from HF_TOKEN"},
-    {"login", "gemma pull reads the token of a hub from HF_TOKEN"},
-    {"generate", "gemma run MODEL TEXT answers or completes a text"},
-    {"complete", "gemma run MODEL TEXT answers or completes a text"},
+    {"signin login", "gemma pull reads the token of a hub from HF_TOKEN"},
+    {"generate complete", "gemma run MODEL TEXT answers or completes a text"},
     {"completions",
      "gemma completion SHELL prints a completion script; gemma "
      "run completes texts"},
-    {"cli", "gemma run MODEL TEXT, or gemma chat MODEL"},
-    {"main", "gemma run MODEL TEXT, or gemma chat MODEL"},
-    {"serve",
-     "gemma has no server yet: gemma run --batch answers many prompts"},
-    {"server",
+    {"cli main", "gemma run MODEL TEXT, or gemma chat MODEL"},
+    {"serve server",
      "gemma has no server yet: gemma run --batch answers many prompts"},
     {"convert", "gemma quantize SRC DST writes a model to one file"},
     {"imatrix", "gemma importance MODEL measures the importance of inputs"},
-    {"embedding", "gemma embed MODEL turns texts into vectors"},
-    {"embeddings", "gemma embed MODEL turns texts into vectors"},
+    {"embedding embeddings", "gemma embed MODEL turns texts into vectors"},
     {"encode", "gemma tokenize MODEL TEXT prints token ids"},
     {"detokenize",
      "gemma tokenize MODEL --decode prints the text of token ids"},
@@ -59,116 +55,194 @@ constexpr Habit kCommandHints[] = {
     {"safety", "gemma classify MODEL TEXT asks a ShieldGemma"},
 };
 
-// Hints that begin with "--" are options of gemma; they are given to commands
+// Hints that begin with "-" are options of gemma; they are given to commands
 // that have the option.
 constexpr Habit kOptionHints[] = {
-    {"-p", "the prompt is an argument: gemma run MODEL \"TEXT\""},
-    {"--prompt", "the prompt is an argument: gemma run MODEL \"TEXT\""},
-    {"-m", "the model is the first argument, without an option"},
-    {"--model", "the model is the first argument, without an option"},
-    {"--model-path", "the model is the first argument, without an option"},
-    {"-hf", "gemma pull hf://OWNER/REPO fetches a model and names it"},
-    {"-hfr", "gemma pull hf://OWNER/REPO fetches a model and names it"},
-    {"-hff", "gemma pull hf://OWNER/REPO/FILE fetches one file"},
-    {"-mu", "gemma pull URL fetches a model and names it"},
-    {"--hf-repo", "gemma pull hf://OWNER/REPO fetches a model and names it"},
-    {"--hf-file", "gemma pull hf://OWNER/REPO/FILE fetches one file"},
-    {"--model-url", "gemma pull URL fetches a model and names it"},
-    {"-ngl", "gemma computes on the CPU and has no layers to offload"},
-    {"--n-gpu-layers", "gemma computes on the CPU: no layers to offload"},
-    {"--gpu-layers", "gemma computes on the CPU: no layers to offload"},
-    {"--device", "gemma computes on the CPU"},
-    {"--gpu", "gemma computes on the CPU"},
-    {"-fa", "attention needs no switch here"},
-    {"--flash-attn", "attention needs no switch here"},
-    {"-i", "gemma chat MODEL is the interactive command"},
-    {"--interactive", "gemma chat MODEL is the interactive command"},
-    {"-cnv", "--chat"},
-    {"--conversation", "--chat"},
-    {"-no-cnv", "--raw"},
-    {"--no-conversation", "--raw"},
+    {"-p --prompt", "the prompt is an argument: gemma run MODEL \"TEXT\""},
+    {"-m --model --model-path --weights",
+     "the model is the first argument, without an option"},
+    {"--tokenizer", "the tokenizer is in the model's file or folder"},
+    {"-hf -hfr --hf-repo",
+     "gemma pull hf://OWNER/REPO fetches a model and names it"},
+    {"-hff --hf-file", "gemma pull hf://OWNER/REPO/FILE fetches one file"},
+    {"-mu --model-url", "gemma pull URL fetches a model and names it"},
+    {"--revision", "gemma pull hf://OWNER/REPO@REVISION"},
+    {"-hft --hf-token --token",
+     "gemma pull reads the token of a hub from HF_TOKEN"},
+    {"--offline", "only gemma pull uses the network"},
+    {"--trust-remote-code", "gemma runs no code of a model's repository"},
+
+    {"-ngl --n-gpu-layers --gpu-layers",
+     "gemma computes on the CPU and has no layers to offload"},
+    {"-dev --device --device-map --gpu --list-devices -sm --split-mode -ts "
+     "--tensor-split -mg --main-gpu -ot --override-tensor -cmoe --cpu-moe "
+     "-ncmoe --n-cpu-moe -nkvo --no-kv-offload -kvo --kv-offload",
+     "gemma computes on the CPU"},
+    {"-fa --flash-attn", "attention needs no switch here"},
+    {"--mlock", "weights stay in memory as the system decides"},
+    {"--mmap --no-mmap", "weights are mapped or packed as their format needs"},
+    {"--numa", "gemma doctor shows the processors that gemma may use"},
+    {"-tb --threads-batch --num-threads --n-threads", "--threads"},
+    {"-b -ub --batch-size --ubatch-size --prefill-tbatch-size", "--chunk"},
+    {"-ctk -ctv --cache-type-k --cache-type-v", "--cache-type"},
+    {"--load-in-4bit", "--quantize q4"},
+    {"--load-in-8bit", "--quantize q8"},
+    {"--dtype --torch-dtype",
+     "weights keep the types of their file, or become those of --quantize"},
+
+    {"-i --interactive -if --interactive-first --multiturn",
+     "gemma chat MODEL is the interactive command"},
+    {"-cnv --conversation", "--chat"},
+    {"-no-cnv --no-conversation", "--raw"},
+    {"-st --single-turn", "gemma run MODEL \"TEXT\" answers once"},
+    {"-mli --multiline-input",
+     "\"\"\" begins and ends a message of several lines in gemma chat"},
+    {"-sys --system-prompt", "--system"},
+    {"-sysf --system-prompt-file", "--system \"$(cat FILE)\""},
+    {"--jinja --no-jinja",
+     "the template in the model's files is followed without an option"},
+    {"--chat-template-file", "--chat-template"},
+    {"-rea --reasoning --reasoning-* --enable-thinking", "--think"},
+    {"--hidethinking", "-q leaves thoughts out"},
+    {"--keep --context-shift --no-context-shift",
+     "gemma chat --context-policy says what a full context forgets"},
+    {"--prompt-cache --prompt-cache-*",
+     "gemma chat keeps what it has read, and /save and /load its text"},
+    {"--keepalive", "no model stays loaded after a command"},
+    {"-np --parallel -ns --sequences",
+     "gemma run --batch answers many prompts"},
+    {"-cb --cont-batching -nocb --no-cont-batching -kvu --kv-unified",
+     "gemma run --batch computes prompts together"},
+    {"--port --host --api-key --api-key-file",
+     "gemma has no server yet: gemma run --batch answers many prompts"},
+    {"-fim",
+     "gemma run --fill-prefix FILE --fill-suffix FILE fills a gap in code"},
+    {"--mmproj --image --audio --video",
+     "gemma reads texts only: no images or sounds yet"},
+
     {"--temp", "--temperature"},
-    {"--temperatur", "--temperature"},
-    {"-s", "--seed"},
-    {"--n-predict", "--max-tokens"},
-    {"--predict", "--max-tokens"},
-    {"--num-predict", "--max-tokens"},
-    {"--max-new-tokens", "--max-tokens"},
-    {"--max_new_tokens", "--max-tokens"},
-    {"--max_tokens", "--max-tokens"},
-    {"--ctx-size", "--context"},
-    {"--num-ctx", "--context"},
-    {"--max-length", "--context"},
+    {"-s --random-seed", "--seed"},
+    {"--n-predict --predict --num-predict --max-new-tokens "
+     "--max-completion-tokens --max-generated-tokens",
+     "--max-tokens"},
+    {"--ctx-size --num-ctx --n-ctx --max-length --max-model-len --max-kv-size",
+     "--context"},
     {"--repeat-penalty", "--repetition-penalty"},
-    {"--repetition_penalty", "--repetition-penalty"},
     {"--repeat-last-n", "--penalty-window"},
     {"--typical", "--typical-p"},
-    {"--top_k", "--top-k"},
-    {"--top_p", "--top-p"},
-    {"-b", "--chunk"},
-    {"-ub", "--chunk"},
-    {"--batch-size", "--chunk"},
-    {"--ubatch-size", "--chunk"},
-    {"--num-threads", "--threads"},
-    {"-tb", "--threads"},
-    {"--threads-batch", "--threads"},
-    {"-ctk", "--cache-type"},
-    {"-ctv", "--cache-type"},
-    {"--cache-type-k", "--cache-type"},
-    {"--cache-type-v", "--cache-type"},
-    {"-sys", "--system"},
-    {"--system-prompt", "--system"},
-    {"-sysf", "--system \"$(cat FILE)\""},
-    {"-r", "--stop"},
-    {"--reverse-prompt", "--stop"},
-    {"-j", "--schema"},
-    {"--json-schema", "--schema"},
-    {"--json-schema-file", "--schema"},
+    {"-l", "--logit-bias"},
+    {"--mirostat --mirostat-* --dry-* --xtc-* --dynatemp-* --adaptive-* "
+     "--top-nsigma --top-n-sigma --tfs --samplers --sampler-seq "
+     "--sampling-seq",
+     "gemma samples by temperature, top-k, top-p, min-p, typical-p and "
+     "penalties"},
+    {"--do-sample", "--temperature"},
+    {"--num-beams", "gemma searches no beams"},
+    {"-r --reverse-prompt --antiprompt", "--stop"},
+    {"-to", "--timeout"},
+    {"-j -jf --json-schema --json-schema-file --grammar-file", "--schema"},
     {"--grammar", "--regex"},
-    {"--grammar-file", "--schema"},
-    {"--lora-scaled", "--lora FILE=SCALE"},
-    {"--reasoning", "--think"},
-    {"-e", "write \\n in the shell's own way: $'...' in bash"},
-    {"--escape", "write \\n in the shell's own way: $'...' in bash"},
-    {"--color",
+    {"-e --escape", "write \\n in the shell's own way: $'...' in bash"},
+    {"-md --model-draft --draft --draft-* --spec-*",
+     "guesses come from the text, not from a second model (--speculate)"},
+    {"--rope-* --yarn-*", "the model's files say how positions are encoded"},
+    {"--nobos --no-bos",
+     "gemma run --raw --parse-control reads written control tokens"},
+
+    {"-co --color",
      "a terminal shows Markdown in colour; NO_COLOR and --markdown off turn "
      "that off"},
     {"--no-display-prompt",
      "only a terminal shows the prompt, dimmed before its completion; -q "
      "leaves it out"},
     {"--nowordwrap", "a pipe gets the text as it is: gemma run ... | cat"},
-    {"--mlock", "weights stay in memory as the system decides"},
-    {"--no-mmap", "weights are mapped or packed as their format needs"},
-    {"--numa", "gemma doctor shows the processors that gemma may use"},
-    {"--keepalive", "no model stays loaded after a command"},
+    {"-lv -ld --verbosity --log-*",
+     "gemma writes no log: -v prints more on standard error"},
+    {"--perf --no-perf --show-timings --timings", "-v prints the speed"},
     {"--no-warmup", "gemma run computes no warm-up"},
-    {"-dev", "gemma computes on the CPU"},
-    {"--nobos", "gemma run --raw --parse-control reads written control tokens"},
-    {"--output-file", "--output"},
-    {"--out", "--output"},
-    {"-f", "--force"},
+    {"-bf --binary-file", "--file"},
+    {"--output-file --out", "--output"},
+    {"-f", "--force (-f names a file to read, in every command)"},
+
+    {"--lora-scaled --adapter --adapter-path", "--lora FILE=SCALE"},
     {"--imatrix", "--importance"},
-    {"--pure", "--type"},
-    {"--outtype", "--type"},
-    {"--revision", "gemma pull hf://OWNER/REPO@REVISION"},
-    {"--token", "gemma pull reads the token of a hub from HF_TOKEN"},
+    {"--pure --outtype --token-embedding-type --output-tensor-type", "--type"},
+    {"--allow-requantize",
+     "quantized weights are quantized again, with a note"},
+    {"--embedding --embeddings --pooling",
+     "gemma embed MODEL turns texts into vectors"},
+    {"--kl-divergence --kl-divergence-base",
+     "gemma compare BASE OTHER measures the divergence of two models"},
+    {"--chunks --from-chunk",
+     "the whole text is read: head -c BYTES FILE prints its beginning"},
+    {"--modelfile --parameters --template --license",
+     "gemma inspect MODEL --json prints what is known of a model"},
 };
 
-constexpr Habit kTypes[] = {
-    {"f16", "bf16"},      {"fp16", "bf16"},  {"float16", "bf16"},
-    {"bfloat16", "bf16"}, {"f32", "keep"},   {"copy", "keep"},
-    {"q8_0", "q8"},       {"int8", "q8"},    {"8bit", "q8"},
-    {"q6_k", "q6"},       {"q5_0", "q5"},    {"q5_1", "q5"},
-    {"q5_k", "q5"},       {"q5_k_s", "q5"},  {"q5_k_m", "q5"},
-    {"q4_1", "q4"},       {"q4_k", "q4"},    {"q4_k_s", "q4"},
-    {"q4_k_m", "q4"},     {"int4", "q4"},    {"4bit", "q4"},
-    {"iq4_nl", "q4"},     {"iq4_xs", "q4s"}, {"q3_k_m", "q4s"},
+// Words of llama.cpp's tools that are not -f or -o with a value in the same
+// word.
+constexpr std::string_view kOtherWords =
+    "-fit -fitc -fitp -fitt -fd -oe -ofreq -opt -otd";
+
+// Fields of requests to other programs, and gemma's field in a batch. The
+// habits of options count, too.
+constexpr Habit kFields[] = {
+    {"max_length n_predict", "max_tokens"},
+    {"stop_sequences stop_strings antiprompt", "stop"},
+    {"input inputs text content query question", "prompt"},
+    {"instructions system_prompt", "system"},
+    {"custom_id", "id"},
+    {"enable_thinking reasoning", "think"},
+    {"functions", "tools"},
+    {"typ_p", "typical_p"},
+    {"random_seed", "seed"},
+    {"bias", "logit_bias"},
 };
+
+// What to do in place of a field, in a sentence.
+constexpr Habit kFieldHints[] = {
+    {"model", "the model is an argument of the command"},
+    {"stream", "each answer is written when it is complete"},
+    {"n", "a line has one answer: repeat it with other seeds"},
+    {"do_sample", "with the temperature 0, it is false"},
+    {"num_beams", "gemma searches no beams"},
+    {"response_format format json_schema schema",
+     "--format json and --schema hold for all lines"},
+    {"grammar regex", "--regex holds for all lines"},
+    {"num_ctx n_ctx", "--context holds for all lines"},
+    {"options parameters body params", "its fields stand in the line itself"},
+};
+
+// Types of other tools, and the nearest of weights or of numbers.
+constexpr Habit kTypes[] = {
+    {"f16 fp16 float16 half bf16", "bfloat16"},
+    {"f32 fp32 float", "float32"},
+    {"q8_0 q8 i8 q5_1 q5_0 q4_1 q4_0 iq4_nl", "int8"},
+    {"f16 fp16 float16 half bfloat16", "bf16"},
+    {"f32 fp32 float float32 copy", "keep"},
+    {"q8_0 int8 8bit", "q8"},
+    {"q6_k", "q6"},
+    {"q5_0 q5_1 q5_k q5_k_s q5_k_m", "q5"},
+    {"q4_1 q4_k q4_k_s q4_k_m int4 4bit iq4_nl", "q4"},
+    {"iq4_xs q3_k_m", "q4s"},
+};
+
+// Whether a list, such as "-p --prompt --spec-*", has a word.
+bool Lists(std::string_view words, std::string_view word) {
+  for (const std::string_view each : absl::StrSplit(words, ' ')) {
+    const std::string_view start = absl::StripSuffix(each, "*");
+    if (word == each ||
+        (start.size() < each.size() && absl::StartsWith(word, start))) {
+      return true;
+    }
+  }
+  return false;
+}
 
 template <size_t kSize>
 std::string_view Find(const Habit (&habits)[kSize], std::string_view word) {
   for (const Habit& habit : habits) {
-    if (habit.word == word) return habit.hint;
+    if (Lists(habit.words, word)) return habit.hint;
   }
   return "";
 }
@@ -186,13 +260,47 @@ std::string_view CommandHint(std::string_view word) {
   return Find(kCommandHints, word);
 }
 
-std::string_view NearestWeightType(std::string_view type) {
-  return Find(kTypes, type);
+std::string_view NearestType(std::string_view type,
+                             const std::vector<std::string>& types) {
+  for (const Habit& habit : kTypes) {
+    if (Lists(habit.words, type) &&
+        std::find(types.begin(), types.end(), habit.hint) != types.end()) {
+      return habit.hint;
+    }
+  }
+  return "";
+}
+
+bool IsOptionElsewhere(std::string_view word) {
+  return !Find(kOptionHints, word).empty() || Lists(kOtherWords, word);
+}
+
+std::string FieldHint(std::string_view field,
+                      const std::vector<std::string>& own) {
+  if (const std::string_view hint = Find(kFieldHints, field); !hint.empty()) {
+    return std::string(hint);
+  }
+  std::string name(Find(kFields, field));
+  if (name.empty()) {
+    const std::string dashes = absl::StrReplaceAll(field, {{"_", "-"}});
+    const std::string_view option =
+        Find(kOptionHints, absl::StrCat("--", dashes));
+    name = absl::StrReplaceAll(absl::StripPrefix(option, "--"), {{"-", "_"}});
+    if (name.empty()) name = absl::StrReplaceAll(dashes, {{"-", "_"}});
+  }
+  if (std::find(own.begin(), own.end(), name) == own.end()) return "";
+  return absl::StrCat("gemma's field is ", name);
 }
 
 std::string OptionHint(std::string_view option, std::string_view command,
                        const std::vector<std::string>& own) {
-  const std::string_view hint = Find(kOptionHints, option);
+  std::string spelled(option);
+  if (absl::StartsWith(option, "--")) {
+    spelled = absl::StrReplaceAll(option, {{"_", "-"}});
+  }
+  std::string_view hint = Find(kOptionHints, spelled);
+  // "--top_k"
+  if (hint.empty() && spelled != option) hint = spelled;
   if (!absl::StartsWith(hint, "-")) return std::string(hint);
   // "--lora" of "--lora FILE=SCALE"
   const std::string_view name = hint.substr(0, hint.find(' '));

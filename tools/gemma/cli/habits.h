@@ -21,14 +21,25 @@ std::string_view CommandHint(std::string_view word);
 
 // Returns what to do in place of `option` of another tool, as "--temperature"
 // or a sentence, for a command that has the options `own` ("--threads").
-// Returns
-// "" if the word is not known from elsewhere, or means nothing here.
+// Underscores count as dashes. Returns "" if the word is not known from
+// elsewhere, or means nothing here.
 std::string OptionHint(std::string_view option, std::string_view command,
                        const std::vector<std::string>& own);
 
-// Returns the weight type of gemma that is nearest to one of another tool, in
-// small letters: "q4" for "q4_k_m". "" if the type is not known.
-std::string_view NearestWeightType(std::string_view type);
+// Whether a word with a dash is an option of another tool, whatever it means
+// here: "-cb".
+bool IsOptionElsewhere(std::string_view word);
+
+// Returns what to write in place of a field that requests to other programs
+// have, as "gemma's field is max_tokens", where the fields `own` exist. "" if
+// the field is not known from elsewhere.
+std::string FieldHint(std::string_view field,
+                      const std::vector<std::string>& own);
+
+// Returns the one of `types`, of weights or numbers, that is nearest to a type
+// of another tool, in small letters: "q4" for "q4_k_m". "" if it is not known.
+std::string_view NearestType(std::string_view type,
+                             const std::vector<std::string>& types);
 
 }  // namespace gemma::tools
 

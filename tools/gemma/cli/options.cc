@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -139,11 +140,18 @@ std::string ParseReal(std::string_view text, float* value) {
 std::string ParseChoice(std::string_view text,
                         const std::vector<std::string>& choices,
                         std::string* value) {
-  if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
-    return absl::StrCat("one of ", absl::StrJoin(choices, "|"));
+  const std::string lower = absl::AsciiStrToLower(text);
+  const auto same = [&](const std::string& choice) {
+    return absl::EqualsIgnoreCase(choice, lower);
+  };
+  const auto found = std::find_if(choices.begin(), choices.end(), same);
+  if (found != choices.end()) {
+    *value = *found;
+    return "";
   }
-  *value = text;
-  return "";
+  const std::string_view near = NearestType(lower, choices);
+  return absl::StrCat("one of ", absl::StrJoin(choices, "|"),
+                      near.empty() ? "" : "; the nearest is ", near);
 }
 
 CLI::Option* AddNumber(CLI::App& app, const std::string& names, size_t* value,
@@ -254,12 +262,15 @@ CLI::Option* AddWeightType(CLI::App& app, const std::string& names,
                            std::string* value,
                            const std::vector<std::string>& types,
                            const std::string& description) {
-  const auto parse = [=](const std::string& text) -> std::string {
+  const auto parse = [=, &app](const std::string& text) -> std::string {
+    const std::string wanted = ParseChoice(text, types, value);
     const std::string lower = absl::AsciiStrToLower(text);
-    const std::string wanted = ParseChoice(lower, types, value);
-    const std::string_view near = NearestWeightType(lower);
-    if (wanted.empty() || near.empty()) return wanted;
-    return absl::StrCat(wanted, "; the nearest is ", near);
+    if (wanted.empty() || app.get_option_no_throw("--layout") == nullptr ||
+        (lower != "q8_0" && lower != "q6_k" && lower != "iq4_nl")) {
+      return wanted;
+    }
+    return absl::StrCat(wanted, ", which --layout gguf writes as ",
+                        absl::AsciiStrToUpper(lower));
   };
   return AddParsed(app, names, absl::StrJoin(types, "|"), description, parse)
       ->default_str(*value);
@@ -332,7 +343,12 @@ void AddChatTemplate(CLI::App& app, ModelOptions* options) {
          [options](const std::string& text) {
            Check("--chat-template", text,
                  text.empty() ? "a file, or one of file|gemma|none" : "");
-           options->chat_template = text;
+           std::error_code error;
+           const std::string lower = absl::AsciiStrToLower(text);
+           const bool is_word = lower == kFileTemplate ||
+                                lower == kGemmaTemplate || lower == kNoTemplate;
+           options->chat_template =
+               is_word && !std::filesystem::exists(text, error) ? lower : text;
          })
       ->default_str("file, or gemma if it makes the same");
 }

@@ -26,6 +26,7 @@ std::string ParseCount(std::string_view text, size_t least, size_t most,
 std::string ParseTokens(std::string_view text, size_t least, size_t most,
                         size_t* value);
 std::string ParseReal(std::string_view text, float* value);
+// Accepts any letter case, and sets the choice as it is written in `choices`.
 std::string ParseChoice(std::string_view text,
                         const std::vector<std::string>& choices,
                         std::string* value);

@@ -12,23 +12,22 @@ namespace gemma::tools {
 
 namespace {
 
-// Returns "", or what is wrong with a name. A known name that this CPU lacks is
-// refused by ApplySimd, so that it means the same on every CPU.
-std::string CheckName(const std::string& text) {
+// Reads a name. Returns "", or what was wanted. A known name that this CPU
+// lacks is refused by ApplySimd, so that it means the same on every CPU.
+std::string ParseName(const std::string& text, std::string* simd) {
+  if (ParseChoice(text, SimdNames(), simd).empty()) return "";
   std::string name;
-  if (ParseChoice(text, SimdNames(), &name).empty()) return "";
-  return absl::StrCat("'", text, "' is not ",
-                      ParseChoice(text, GetSimdUse().caps, &name),
+  return absl::StrCat(ParseChoice(text, GetSimdUse().caps, &name),
                       ", which this CPU and this build have");
 }
 
 }  // namespace
 
 void AddSimd(CLI::App& app, std::string* simd) {
-  AddText(app, "--simd", absl::StrJoin(SimdNames(), "|"), simd,
-          "Compute as a CPU with no better instructions than\n"
-          "these; gemma doctor lists those of this CPU")
-      ->check(CheckName)
+  AddParsed(app, "--simd", absl::StrJoin(SimdNames(), "|"),
+            "Compute as a CPU with no better instructions than\n"
+            "these; gemma doctor lists those of this CPU",
+            [simd](const std::string& text) { return ParseName(text, simd); })
       ->default_str("all");
 }
 

@@ -11,6 +11,7 @@
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/nearest.h"
+#include "tools/gemma/pull/resolve.h"
 
 namespace gemma::tools {
 namespace {
@@ -41,6 +42,17 @@ const CLI::Option* LastOfShortOptions(const CLI::App& command,
   return option;
 }
 
+// Whether a word is "-cb" rather than -c with the value "b": a word of another
+// tool, or a number that begins with a letter.
+bool IsOtherWord(const CLI::Option& option, std::string_view word) {
+  if (absl::StartsWith(word, "--") || NameOf(word).size() < 3) return false;
+  if (IsOptionElsewhere(NameOf(word))) return true;
+  const std::string type = option.get_type_name();
+  const bool is_number = type == "N" || type == "X" || type == "N[,N...]";
+  return is_number && option.check_sname(std::string(1, word[1])) &&
+         absl::ascii_isalpha(word[2]);
+}
+
 std::vector<std::string> OptionsOf(const CLI::App& command) {
   std::vector<std::string> names;
   for (const OptionEntry& entry : DescribeCommand(command).options) {
@@ -66,7 +78,7 @@ std::string Lists(const CLI::App& command) {
 absl::Status UnknownOption(const CLI::App& command, std::string_view word) {
   const std::string_view name = NameOf(word);
   const std::vector<std::string> own = OptionsOf(command);
-  const std::string hint = OptionHint(name, command.get_name(), own);
+  const std::string hint = HintOn(command, name);
   const std::string guess =
       hint.empty() && absl::StartsWith(name, "--") ? DidYouMean(name, own) : "";
   const bool is_root = command.get_name() == kCommandName;
@@ -78,6 +90,10 @@ absl::Status UnknownOption(const CLI::App& command, std::string_view word) {
 }
 
 }  // namespace
+
+std::string HintOn(const CLI::App& command, std::string_view option) {
+  return OptionHint(option, command.get_name(), OptionsOf(command));
+}
 
 bool AsksForHelp(absl::Span<const std::string> words) {
   return std::any_of(words.begin(), std::find(words.begin(), words.end(), "--"),
@@ -116,12 +132,9 @@ absl::Status CheckOptions(const CLI::App& command,
       continue;
     }
     const CLI::Option* option = OptionNamed(command, *word);
-    // A word of another tool, rather than -n with the value "o-cnv"
-    const bool is_habit =
-        !absl::StartsWith(*word, "--") && NameOf(*word).size() > 2 &&
-        !OptionHint(NameOf(*word), command.get_name(), OptionsOf(command))
-             .empty();
-    if (option == nullptr || is_habit) return UnknownOption(command, *word);
+    if (option == nullptr || IsOtherWord(*option, *word)) {
+      return UnknownOption(command, *word);
+    }
     if (ValueFollows(*option, *word) && word + 1 != end) ++word;
   }
   return absl::OkStatus();
@@ -129,10 +142,17 @@ absl::Status CheckOptions(const CLI::App& command,
 
 absl::Status UnknownCommand(const CLI::App& root, const std::string& word) {
   std::vector<std::string> names;
+  std::string hint(CommandHint(word));
   for (const CLI::App* command : root.get_subcommands({})) {
     names.push_back(command->get_name());
+    if (hint.empty() && command->get_option_no_throw("--" + word) != nullptr) {
+      hint = absl::StrCat(FullName(*command), " has --", word, ": gemma help ",
+                          word, " explains it");
+    }
   }
-  const std::string_view hint = CommandHint(word);
+  if (hint.empty() && NamesModel(word)) {
+    hint = absl::StrCat("gemma run ", word, " \"TEXT\"");
+  }
   return WithCure(
       UsageError(absl::StrCat("no command '", word, "'",
                               hint.empty() ? DidYouMean(word, names) : "")),
@@ -145,14 +165,21 @@ absl::Status SurplusArguments(const CLI::App& command,
   for (const OptionEntry& argument : DescribeCommand(command).arguments) {
     takes.push_back(argument.argument);
   }
-  const bool reads_file = command.get_option_no_throw("--file") != nullptr;
+  const bool reads_file =
+      command.get_option_no_throw("--file") != nullptr && IsOtherFile(words[0]);
+  const bool reads_text = takes.size() > 1 && takes[1] == "PROMPT";
+  const bool reads_ids = command.get_option_no_throw("--tokens") != nullptr;
   return WithCure(
       UsageError(absl::StrCat(
           command.get_name(), " takes ",
           takes.empty() ? "options only" : absl::StrJoin(takes, " "),
           ", found more: '", absl::StrJoin(words, "' '"), "'")),
-      reads_file ? absl::StrCat("--file ", words[0], " reads a file")
-                 : Lists(command));
+      reads_ids
+          ? "gemma tokenize MODEL --bos \"TEXT\" prints the ids for --tokens"
+      : reads_file ? absl::StrCat("--file ", words[0], " reads a file")
+      : reads_text ? absl::StrCat("quote a prompt of several words: gemma ",
+                                  command.get_name(), " MODEL \"TEXT\"")
+                   : Lists(command));
 }
 
 }  // namespace gemma::tools

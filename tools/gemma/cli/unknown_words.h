@@ -27,6 +27,10 @@ const CLI::Option* OptionNamed(const CLI::App& command, std::string_view word);
 // "-n", not after "-n5".
 bool ValueFollows(const CLI::Option& option, std::string_view word);
 
+// Returns what to do in place of an option that means something else in other
+// tools, or "": see OptionHint.
+std::string HintOn(const CLI::App& command, std::string_view option);
+
 // Returns OK, or a usage error for the first of `words`, those after the
 // command's name, that begins with a dash and is no option of the command. Its
 // cure says what was meant, if that is known. Words after "--" and the values

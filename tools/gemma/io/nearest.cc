@@ -11,6 +11,17 @@ namespace {
 
 // A word with more differences is not taken for a mistyped candidate.
 constexpr size_t kMaxDistance = 2;
+// A word of no more letters may have one difference only, or two letters that
+// changed places: "--check" is not "--chunk".
+constexpr size_t kShortWord = 5;
+
+bool IsNear(std::string_view word, std::string_view candidate,
+            size_t distance) {
+  const size_t letters = std::min(word.find_first_not_of('-'), word.size());
+  return distance <= 1 || word.size() - letters > kShortWord ||
+         std::is_permutation(word.begin(), word.end(), candidate.begin(),
+                             candidate.end());
+}
 
 }  // namespace
 
@@ -40,7 +51,10 @@ std::string DidYouMean(std::string_view word,
     if (word.size() > candidate.size() + kMaxDistance) continue;
     const bool is_prefix = word.size() > 1 && absl::StartsWith(candidate, word);
     const size_t distance = is_prefix ? 0 : EditDistance(word, candidate);
-    if (distance >= least || distance >= word.size()) continue;
+    if (distance >= least || distance >= word.size() ||
+        !IsNear(word, candidate, distance)) {
+      continue;
+    }
     least = distance;
     nearest = &candidate;
   }
