@@ -27,17 +27,6 @@
 namespace gemma::tools {
 namespace {
 
-// Throws an error if `wanted`, the result of a parser, is not "".
-void Check(const std::string& names, std::string_view found,
-           std::string_view wanted) {
-  if (wanted.empty()) return;
-  // The long name: the last of "-t,--threads".
-  const size_t comma = names.rfind(',');
-  throw CLI::ValidationError(
-      comma == std::string::npos ? names : names.substr(comma + 1),
-      absl::StrCat("'", found, "' is not ", wanted));
-}
-
 // Adds an option that receives its words unchanged: CLI11's own conversions
 // split texts in brackets and read "010" as octal.
 CLI::Option* AddRaw(CLI::App& app, const std::string& names,
@@ -77,18 +66,21 @@ LoadOptions LoadOptionsOf(const ModelOptions& options) {
   return load;
 }
 
-// Reads a value of --lora: a path, perhaps followed by "=" and a scale.
-void ReadAdapter(const std::string& text, std::vector<Adapter>* adapters) {
+// Reads a value of --lora: a path, perhaps followed by "=" and a scale. Returns
+// "", or what was wanted.
+std::string ReadAdapter(const std::string& text,
+                        std::vector<Adapter>* adapters) {
   Adapter adapter = {text};
   const size_t at = text.rfind('=');
   std::error_code error;
   if (at != std::string::npos && !std::filesystem::exists(text, error)) {
     adapter.path = text.substr(0, at);
     const std::string scale = text.substr(at + 1);
-    Check("--lora", scale, ParseReal(scale, &adapter.scale));
+    CheckValue("--lora", scale, ParseReal(scale, &adapter.scale));
   }
-  Check("--lora", text, adapter.path.empty() ? "FILE or FILE=SCALE" : "");
+  if (adapter.path.empty()) return "FILE or FILE=SCALE";
   adapters->push_back(adapter);
+  return "";
 }
 
 absl::StatusOr<Model> Load(const ModelOptions& options,
@@ -102,6 +94,16 @@ absl::StatusOr<Model> Load(const ModelOptions& options,
 }
 
 }  // namespace
+
+void CheckValue(const std::string& names, std::string_view found,
+                std::string_view wanted) {
+  if (wanted.empty()) return;
+  // The long name: the last of "-t,--threads".
+  const size_t comma = names.rfind(',');
+  throw CLI::ValidationError(
+      comma == std::string::npos ? names : names.substr(comma + 1),
+      absl::StrCat("'", found, "' is not ", wanted));
+}
 
 std::string ParseCount(std::string_view text, size_t least, size_t most,
                        size_t* value) {
@@ -160,7 +162,7 @@ CLI::Option* AddNumber(CLI::App& app, const std::string& names, size_t* value,
                        const std::string& default_text) {
   return AddRaw(app, names, "N", description,
                 [=](const std::string& text) {
-                  Check(names, text, ParseCount(text, least, most, value));
+                  CheckValue(names, text, ParseCount(text, least, most, value));
                 })
       ->default_str(default_text.empty() ? absl::StrCat(*value) : default_text);
 }
@@ -169,7 +171,7 @@ CLI::Option* AddNumber(CLI::App& app, const std::string& names, float* value,
                        const std::string& description) {
   return AddRaw(app, names, "X", description,
                 [=](const std::string& text) {
-                  Check(names, text, ParseReal(text, value));
+                  CheckValue(names, text, ParseReal(text, value));
                 })
       ->default_str(absl::StrCat(*value));
 }
@@ -182,7 +184,8 @@ CLI::Option* AddNumbers(CLI::App& app, const std::string& names,
                   values->clear();
                   for (std::string_view part : absl::StrSplit(text, ',')) {
                     size_t& value = values->emplace_back();
-                    Check(names, part, ParseCount(part, least, most, &value));
+                    CheckValue(names, part,
+                               ParseCount(part, least, most, &value));
                   }
                 })
       ->default_str(absl::StrJoin(*values, ","));
@@ -194,7 +197,7 @@ CLI::Option* AddParsed(
     std::function<std::string(const std::string& text)> parse) {
   return AddRaw(app, names, type_name, description,
                 [names, parse = std::move(parse)](const std::string& text) {
-                  Check(names, text, parse(text));
+                  CheckValue(names, text, parse(text));
                 });
 }
 
@@ -228,16 +231,18 @@ CLI::Option* AddChoice(CLI::App& app, const std::string& names,
   const std::string joined = absl::StrJoin(choices, "|");
   return AddRaw(app, names, joined, description,
                 [=](const std::string& text) {
-                  Check(names, text, ParseChoice(text, choices, value));
+                  CheckValue(names, text, ParseChoice(text, choices, value));
                 })
       ->default_str(*value);
 }
 
 void AddLora(CLI::App& app, std::vector<Adapter>* adapters) {
-  AddRaw(app, "--lora", "FILE[=SCALE]",
-         "Merge a LoRA adapter, scaled, into the weights: a\n"
-         "PEFT directory or a GGUF file; may be repeated",
-         [adapters](const std::string& text) { ReadAdapter(text, adapters); })
+  AddParsed(app, "--lora", "FILE[=SCALE]",
+            "Merge a LoRA adapter, scaled, into the weights: a\n"
+            "PEFT directory or a GGUF file; may be repeated",
+            [adapters](const std::string& text) -> std::string {
+              return ReadAdapter(text, adapters);
+            })
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
@@ -337,19 +342,20 @@ void AddModelSettings(CLI::App& app, ModelOptions* options,
 }
 
 void AddChatTemplate(CLI::App& app, ModelOptions* options) {
-  AddRaw(app, "--chat-template", "FILE|file|gemma|none",
-         "Turns of a chat: a template in FILE, that of the model's\n"
-         "files, Gemma's own, or no turns",
-         [options](const std::string& text) {
-           Check("--chat-template", text,
-                 text.empty() ? "a file, or one of file|gemma|none" : "");
-           std::error_code error;
-           const std::string lower = absl::AsciiStrToLower(text);
-           const bool is_word = lower == kFileTemplate ||
-                                lower == kGemmaTemplate || lower == kNoTemplate;
-           options->chat_template =
-               is_word && !std::filesystem::exists(text, error) ? lower : text;
-         })
+  AddParsed(app, "--chat-template", "FILE|file|gemma|none",
+            "Turns of a chat: a template in FILE, that of the model's\n"
+            "files, Gemma's own, or no turns",
+            [options](const std::string& text) -> std::string {
+              if (text.empty()) return "a file, or one of file|gemma|none";
+              std::error_code error;
+              const std::string lower = absl::AsciiStrToLower(text);
+              const bool is_word = lower == kFileTemplate ||
+                                   lower == kGemmaTemplate ||
+                                   lower == kNoTemplate;
+              const bool is_file = std::filesystem::exists(text, error);
+              options->chat_template = is_word && !is_file ? lower : text;
+              return "";
+            })
       ->default_str("file, or gemma if it makes the same");
 }
 

@@ -31,6 +31,11 @@ std::string ParseChoice(std::string_view text,
                         const std::vector<std::string>& choices,
                         std::string* value);
 
+// Throws CLI11's error if `wanted`, the result of a parser, is not "":
+// "--top-k: 'x' is not a whole number". `names`: "-t,--threads".
+void CheckValue(const std::string& names, std::string_view found,
+                std::string_view wanted);
+
 // Adds a number that ParseCount or ParseReal reads. `default_text`: the default
 // as --help shows it; if empty, the present `*value`.
 CLI::Option* AddNumber(CLI::App& app, const std::string& names, size_t* value,
