@@ -255,7 +255,7 @@ class RefusalTest(CompareTest):
     def test_usage(self):
         self.fails(2, "compare", says="BASE")
         self.fails(2, "compare", TOY, says="OTHER")
-        self.fails(2, "compare", TOY, TOY, says="--file")
+        self.fails(1, "compare", TOY, TOY, says="standard input: no text to score")
         self.fails(2, "compare", TOY, TOY, "--fly", says="--fly", cure="gemma compare --help")
         self.refused("BASE", "OTHER", "--context", 1, code=2, says="--context")
         self.refused("BASE", "OTHER", "--base-activations", "int4", code=2, says="--base-activations")

@@ -104,7 +104,7 @@ class ImportanceTest(CommandTest):
         self.fails(1, "importance", MODELS / "gemma2", "--file", self.short_text(), "--output", self.path,
                    says="tokenizer", cure="tokenizer.model")
         self.fails(2, "importance", MODEL, "--file", file, "--context", 1, says="--context")
-        self.fails(2, "importance", MODEL, says="--file")
+        self.fails(1, "importance", MODEL, says="standard input: no text to score")
         self.assertFalse(self.path.exists())
 
     def test_output_that_cannot_be_written(self):
