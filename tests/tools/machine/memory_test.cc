@@ -12,7 +12,7 @@
 #include "src/base/internal.h"
 #include "tests/support/tiny_files.h"
 #include "tests/support/toy_models.h"
-#include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/model_options.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/machine/doctor_findings.h"
 

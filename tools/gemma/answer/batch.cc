@@ -19,7 +19,7 @@
 #include "tools/gemma/answer/answer.h"
 #include "tools/gemma/answer/answer_report.h"
 #include "tools/gemma/answer/batch_answers.h"
-#include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/model_options.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/progress.h"

@@ -11,7 +11,7 @@
 #include "gemma/gemma.h"
 #include "tools/gemma/answer/batch_request.h"
 #include "tools/gemma/answer/guard.h"
-#include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/model_options.h"
 
 namespace gemma::tools {
 

@@ -12,7 +12,6 @@
 #include "absl/status/statusor.h"
 #include "gemma/gemma.h"
 #include "tools/gemma/answer/answer_options.h"
-#include "tools/gemma/cli/options.h"
 
 namespace gemma::tools {
 

@@ -18,7 +18,7 @@
 #include "tools/gemma/answer/answer.h"
 #include "tools/gemma/answer/answer_options.h"
 #include "tools/gemma/answer/verdict.h"
-#include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/model_options.h"
 #include "tools/gemma/cli/policy_options.h"
 
 namespace gemma::tools {

@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "gemma/gemma.h"
 #include "tools/gemma/answer/answer_options.h"
-#include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/model_options.h"
 
 namespace gemma::tools {
 

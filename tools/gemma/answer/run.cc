@@ -27,6 +27,7 @@
 #include "tools/gemma/chat/chat.h"
 #include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/grammar_options.h"
+#include "tools/gemma/cli/model_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/cli/output_check.h"

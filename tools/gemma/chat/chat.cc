@@ -19,6 +19,7 @@
 #include "tools/gemma/chat/chat_reader.h"
 #include "tools/gemma/chat/chat_settings.h"
 #include "tools/gemma/chat/conversation.h"
+#include "tools/gemma/cli/model_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/cli/simd_option.h"

@@ -11,7 +11,7 @@
 #include "absl/status/statusor.h"
 #include "gemma/gemma.h"
 #include "tools/gemma/answer/steering.h"
-#include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/model_options.h"
 
 namespace gemma::tools {
 

@@ -12,7 +12,7 @@
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/common_options.h"
-#include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/model_options.h"
 #include "tools/gemma/cli/simd_option.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "gemma/gemma.h"
-#include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/model_options.h"
 #include "tools/gemma/machine/memory.h"
 
 namespace gemma::tools {

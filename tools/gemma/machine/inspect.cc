@@ -13,7 +13,7 @@
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/common_options.h"
-#include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/model_options.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/text.h"

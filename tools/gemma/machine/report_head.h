@@ -8,7 +8,7 @@
 #include <string>
 
 #include "gemma/gemma.h"
-#include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/model_options.h"
 
 namespace gemma::tools {
 

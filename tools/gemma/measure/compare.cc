@@ -17,6 +17,7 @@
 #include "src/base/stopwatch.h"
 #include "src/os/atomic_file.h"
 #include "tools/gemma/cli/common_options.h"
+#include "tools/gemma/cli/model_options.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/cli/output_check.h"
 #include "tools/gemma/commands.h"

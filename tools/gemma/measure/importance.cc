@@ -15,6 +15,7 @@
 #include "src/quantize/activation_sums.h"
 #include "src/session/model_impl.h"
 #include "tools/gemma/cli/common_options.h"
+#include "tools/gemma/cli/model_options.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/cli/output_check.h"
 #include "tools/gemma/commands.h"

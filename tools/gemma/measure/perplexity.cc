@@ -14,7 +14,7 @@
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
 #include "tools/gemma/cli/common_options.h"
-#include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/model_options.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"

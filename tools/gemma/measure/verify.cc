@@ -17,6 +17,7 @@
 #include "src/formats/npz.h"
 #include "src/os/mapped_file.h"
 #include "tools/gemma/cli/common_options.h"
+#include "tools/gemma/cli/model_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/commands.h"

@@ -14,6 +14,7 @@
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
 #include "tools/gemma/cli/common_options.h"
+#include "tools/gemma/cli/model_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/cli/output_check.h"

@@ -16,6 +16,7 @@
 #include "src/base/status_macros.h"
 #include "tools/gemma/answer/prompt.h"
 #include "tools/gemma/cli/common_options.h"
+#include "tools/gemma/cli/model_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/commands.h"
