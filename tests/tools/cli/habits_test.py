@@ -39,6 +39,7 @@ OPTIONS = {
     "chat": {"--temp": "--temperature", "-ngl": "CPU", "-hf": "gemma pull", "--system-prompt": "--system"},
     "quantize": {"--imatrix": "--importance", "--outtype": "--type"},
     "bench": {"-m": "first argument", "-ngl": "CPU", "--flash-attn": "attention", "-pg": "gemma bench --help-all"},
+    "embed": {"--pooling": "the model's files"},
     "inspect": {"--template": "--json", "--top": "gemma inspect --help-all"},
     "perplexity": {"--chunks": "head -c", "--kl-divergence": "gemma compare"},
 }
@@ -91,6 +92,7 @@ class HabitsTest(CommandTest):
         self.fails(2, "run", says="run: MODEL is required", cure="gemma pull gemma-3-270m", env=environment)
         self.fails(2, "run", TOY, "x", "--stop", says="--stop needs a value")
         self.fails(2, "rm", says="NAME is required", cure="gemma pull gemma-3-270m", env=environment)
+        self.fails(2, "quantize", TOY, says="DST is required", cure="gemma quantize SRC DST [TYPE]")
         self.fails(2, "verify", TOY, says="--reference is required", cure="gemma verify-file")
 
     def test_types_of_other_tools(self):

@@ -204,7 +204,7 @@ class QuantizeTest(CommandTest):
         self.assertEqual(self.files(), ["hf"])
 
     def test_wrong_use(self):
-        self.fails(2, "quantize", TOY, says="DST")
+        self.fails(2, "quantize", TOY, says="DST", cure="gemma quantize SRC DST [TYPE]")
         self.fails(2, "quantize", TOY, self.target, "--type", "q7", says="q7")
         self.fails(2, "quantize", TOY, self.target, "--type", "bf16", "--layout", "zip", says="zip")
         self.fails(2, "quantize", TOY, self.target, *BF16, "--bits", "few", says="few")

@@ -253,8 +253,8 @@ class RefusalTest(CompareTest):
         self.refused(path, TOY, says=[str(path), "not finite", "token 0"])
 
     def test_usage(self):
-        self.fails(2, "compare", says="BASE")
-        self.fails(2, "compare", TOY, says="OTHER")
+        self.fails(2, "compare", says="BASE", cure="gemma compare BASE OTHER [FILE]")
+        self.fails(2, "compare", TOY, says="OTHER", cure="gemma compare BASE OTHER [FILE]")
         self.fails(1, "compare", TOY, TOY, says="standard input: no text to score")
         self.fails(2, "compare", TOY, TOY, "--fly", says="--fly", cure="gemma compare --help")
         self.refused("BASE", "OTHER", "--context", 1, code=2, says="--context")

@@ -228,7 +228,7 @@ class RemoveTest(PullTest):
         self.assertFalse((self.store / "other").exists())
 
     def test_wrong_use(self):
-        self.fails(2, "remove", says="NAME")
+        self.fails(2, "remove", says="NAME", cure="")
 
 
 if __name__ == "__main__":

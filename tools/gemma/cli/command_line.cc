@@ -25,6 +25,7 @@
 #include "tools/gemma/cli/habits.h"
 #include "tools/gemma/cli/help.h"
 #include "tools/gemma/cli/old_spellings.h"
+#include "tools/gemma/cli/option_table.h"
 #include "tools/gemma/cli/unknown_words.h"
 #include "tools/gemma/io/bus_error.h"
 #include "tools/gemma/io/errors.h"
@@ -63,8 +64,14 @@ absl::Status MissingArgument(const CLI::App& command,
     return WithCure(std::move(status),
                     "gemma verify-file MODEL checks a file for damage");
   }
+  if (absl::StartsWith(said, "-")) return status;
   if (!absl::StartsWith(said, "MODEL ") && !absl::StartsWith(said, "NAME ")) {
-    return status;
+    std::string usage = absl::StrCat("gemma ", name);
+    for (const OptionEntry& argument : DescribeCommand(command).arguments) {
+      absl::StrAppend(&usage, argument.required ? " " : " [", argument.argument,
+                      argument.required ? "" : "]");
+    }
+    return WithCure(std::move(status), usage);
   }
   const bool answers = name == "run" || name == "chat";
   const std::string start = absl::StrCat(
