@@ -238,6 +238,7 @@ TEST_P(EveryCommand, BadValueNamesVariable) {
   for (const std::string& variable : wrong) {
     Variables variables;
     variables.Set("GEMMA_LOGPROBS", "1");  // for --score-prompt
+    variables.Set("GEMMA_BATCH", "F");     // for --batch-size
     variables.Set(variable, "no such");
     variables.Set("GEMMA_MODEL", "m");
     Parser parser(GetParam());

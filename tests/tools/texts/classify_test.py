@@ -113,6 +113,8 @@ class PolicyFileTest(ClassifyTest):
         probabilities = self.report("--policy-file", file, TEXT)["probabilities"]
         self.assertEqual(list(probabilities), ["mine", "other"])
         self.assertAlmostEqual(probabilities["mine"], expected()["dangerous"], delta=1e-5)
+        self.assertEqual(self.report("--policy-file", file, "--policy", "Other", TEXT)["probabilities"],
+                         self.report("--policy-file", file, "--policy", "other", TEXT)["probabilities"])
         self.assertEqual(self.report("--policy-file", file, "--policy", "other", TEXT)["probabilities"],
                          {"other": probabilities["other"]})
         self.fails(1, "classify", MODEL, "--policy-file", file, "--response", "x", TEXT,

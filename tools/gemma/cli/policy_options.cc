@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -23,6 +24,19 @@ std::vector<std::string> NamesOf(const std::vector<Policy>& policies) {
   std::vector<std::string> names;
   for (const Policy& policy : policies) names.push_back(policy.name);
   return names;
+}
+
+// Returns the policy with this name, or else with the same letters in another
+// case, or nullptr.
+const Policy* FindPolicy(std::string_view name,
+                         const std::vector<Policy>& policies) {
+  for (const Policy& policy : policies) {
+    if (policy.name == name) return &policy;
+  }
+  for (const Policy& policy : policies) {
+    if (absl::EqualsIgnoreCase(policy.name, name)) return &policy;
+  }
+  return nullptr;
 }
 
 absl::Status NoPolicy(const PolicyOptions& options, std::string_view name,
@@ -76,15 +90,13 @@ absl::StatusOr<std::vector<Policy>> ReadPolicies(const PolicyOptions& options) {
   }
   std::vector<Policy> chosen;
   for (const std::string& name : options.names) {
-    if (name == kAll) return all;
-    const auto named = [&](const Policy& policy) {
-      return policy.name == name;
-    };
-    const auto policy = std::find_if(all.begin(), all.end(), named);
-    if (policy == all.end()) return NoPolicy(options, name, all);
-    if (std::none_of(chosen.begin(), chosen.end(), named)) {
-      chosen.push_back(*policy);
-    }
+    if (absl::EqualsIgnoreCase(name, kAll)) return all;
+    const Policy* policy = FindPolicy(name, all);
+    if (policy == nullptr) return NoPolicy(options, name, all);
+    const bool is_new =
+        std::none_of(chosen.begin(), chosen.end(),
+                     [&](const Policy& at) { return at.name == policy->name; });
+    if (is_new) chosen.push_back(*policy);
   }
   return chosen.empty() ? all : chosen;
 }
