@@ -72,6 +72,13 @@ class HelpTest(CommandTest):
         self.assertRegex(quantize, r"TYPE +As --type; wanted unless --type or --bits is given\n")
         self.assertNotIn("keep)", quantize)
 
+    def test_help_after_wrong_words(self):
+        for words in (["run", TOY, "x", "--temperature", "warm"], ["run", "--stop"], ["run", TOY, "two", "words"]):
+            self.assertEqual(self.succeeds_quietly(*words, "--help"), self.help_of("run", "--help"))
+            self.assertEqual(self.succeeds_quietly(*words, "--help-all"), self.help_of("run"))
+        # After --stop, --help is its value.
+        self.fails(1, "run", "/no/model", "x", "--stop=--help", says="/no/model", cure="gemma list")
+
     def test_help_on_topics(self):
         guard = self.succeeds_quietly("help", "guard")
         self.assertRegex(guard, r"\AOptions of gemma run:\n  --guard MODEL ")
@@ -115,7 +122,7 @@ class UsageTest(CommandTest):
         for command in COMMANDS:
             self.fails(2, command, "MODEL", "--fly", says="--fly", cure=f"gemma {command} --help")
         self.fails(2, "inspect", "MODEL", "surplus", says="surplus", cure="gemma inspect --help")
-        self.fails(2, "inspect", "MODEL", "--threads", "1", "--threads", "2", says="--threads")
+        self.fails(2, "inspect", "MODEL", "--threads", "1", "--threads", "2", says="--threads is given more than once")
 
     def test_values(self):
         bad = {

@@ -80,13 +80,16 @@ absl::Status MissingArgument(const CLI::App& command,
                   absl::StrCat(answers ? start : "", ModelsAtHand()));
 }
 
-// An error about an option without its value. CLI11 says "--stop: 1 required
-// TEXT missing".
+// An error about an option without its value, or with several. CLI11 says
+// "--stop: 1 required TEXT missing" and "--file: At Most 1 required but
+// received 2".
 absl::Status MissingValue(const CLI::ArgumentMismatch& error) {
   const std::string_view said = error.what();
   const std::string_view option = said.substr(0, said.find(':'));
   return UsageError(absl::StrContains(said, "missing")
                         ? absl::StrCat(option, " needs a value")
+                    : absl::StrContains(said, "At Most 1")
+                        ? absl::StrCat(option, " is given more than once")
                         : said);
 }
 
@@ -104,6 +107,9 @@ absl::Status MissingOption(const CLI::App& command,
 // --help or --version.
 absl::Status Parse(CLI::App& app, const CLI::App& command,
                    std::vector<std::string> words) {
+  const bool all =
+      std::find(words.begin(), words.end(), "--help-all") != words.end();
+  const bool asks = AsksForHelp(words);
   // CLI11 takes the last word first.
   std::reverse(words.begin(), words.end());
   try {
@@ -115,6 +121,8 @@ absl::Status Parse(CLI::App& app, const CLI::App& command,
   } catch (const CLI::CallForVersion& version) {
     return WriteOutput(absl::StrCat(version.what(), "\n"));
   } catch (const CLI::ParseError& error) {
+    // --help after a wrong value
+    if (asks) return WriteOutput(HelpOf(command, all));
     const std::vector<std::string> surplus = app.remaining(/*recurse=*/true);
     if (!surplus.empty()) return SurplusArguments(command, surplus);
     if (const auto* missing = dynamic_cast<const CLI::RequiredError*>(&error)) {
