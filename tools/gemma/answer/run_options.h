@@ -16,7 +16,7 @@
 #include "tools/gemma/answer/steering.h"
 #include "tools/gemma/answer/turn_options.h"
 #include "tools/gemma/cli/grammar_options.h"
-#include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/model_options.h"
 
 namespace gemma::tools {
 
