@@ -355,20 +355,20 @@ TEST_F(MappedTest, ReuseLeavesMappedWeights) {
 TEST_F(MappedTest, DoctorPredicts) {
   options_.context = 64;
   options_.threads = 1;
-  Finding found = FindModel(options_, Available(use_.total() - 1));
+  Finding found = FindModel(options_, Available(use_.total() - 1)).front();
   EXPECT_EQ(found.level, Level::kWarning);
   EXPECT_THAT(found.cure, HasSubstr(" of weights stay in the mapped file"));
   EXPECT_EQ(found.facts["mapped"], use_.mapped);
   EXPECT_EQ(found.facts["fits"], true);
   EXPECT_EQ(found.facts["mapped_fits"], false);
-  found = FindModel(options_, Available(rest_ - 1));
+  found = FindModel(options_, Available(rest_ - 1)).front();
   EXPECT_EQ(found.level, Level::kProblem);
   // The file is mapped into the address space.
   Memory memory = Available(use_.total());
   memory.address_available = use_.total() - 1;
-  EXPECT_EQ(FindModel(options_, memory).level, Level::kProblem);
+  EXPECT_EQ(FindModel(options_, memory).front().level, Level::kProblem);
   memory.address_available = use_.total();
-  EXPECT_EQ(FindModel(options_, memory).facts["mapped_fits"], true);
+  EXPECT_EQ(FindModel(options_, memory).front().facts["mapped_fits"], true);
 }
 
 // The plans of commands.
