@@ -6,6 +6,8 @@
 #   tools/setup.sh                  everything, for building and testing
 #   tools/setup.sh --release-only   only what a release build needs
 #   tools/setup.sh --clang          also clang, for the presets clang and fuzz
+#   tools/setup.sh --arm            also what the preset arm needs: a compiler for
+#                                   64-bit ARM, an emulator, and build/deps-arm
 #
 # Running it again is safe: it does only what is missing. All output is on
 # stderr.
@@ -17,11 +19,13 @@ cache="${XDG_CACHE_HOME:-$HOME/.cache}/gemma"
 
 release_only=0
 clang=0
+arm=0
 case "${1:-}" in
   "") ;;
   --release-only) release_only=1 ;;
   --clang) clang=1 ;;
-  *) echo "usage: tools/setup.sh [--release-only|--clang]"; exit 2 ;;
+  --arm) arm=1 ;;
+  *) echo "usage: tools/setup.sh [--release-only|--clang|--arm]"; exit 2 ;;
 esac
 
 # Upstream release archives in Debian 13's source packages: package, version,
@@ -43,6 +47,7 @@ packages=(
   ccache clang-format doxygen groff-base python3-jsonschema python3-matplotlib
 )
 ((clang)) && packages+=(clang-19 libclang-rt-19-dev llvm-19)
+((arm)) && packages+=(g++-aarch64-linux-gnu qemu-user)
 
 log() { echo "==> $*"; }
 fail() { echo "setup.sh: $*"; exit 1; }
@@ -221,6 +226,21 @@ build_asan() {
     -DCMAKE_CXX_FLAGS_RELEASE="-O1 -DNDEBUG"
 }
 
+# For 64-bit ARM: what the kernels and their tests need. Debian's libgtest-dev
+# brings the sources of GoogleTest.
+build_arm() {
+  local cross="-DCMAKE_TOOLCHAIN_FILE=$root/tools/cmake/aarch64.cmake"
+  fetch_sources
+  build highway-arm "$tmp/highway" "$cxx_flags" "$cross" \
+    -DHWY_ENABLE_CONTRIB=OFF -DHWY_ENABLE_TESTS=OFF -DHWY_ENABLE_EXAMPLES=OFF
+  install -D -m 644 -t "$tmp/install/include/hwy/contrib/math" \
+    "$tmp/highway/hwy/contrib/math/math-inl.h"
+  build_abseil abseil-arm "$cxx_flags" "$cross"
+  cp -r /usr/src/googletest "$tmp/googletest"
+  cp /usr/share/doc/googletest/copyright "$tmp/googletest/LICENSE"
+  build googletest-arm "$tmp/googletest" "$cxx_flags" "$cross"
+}
+
 mkdir -p "$cache" "$root/build"
 # Only one set-up runs at a time. A second one waits and finds the work done.
 exec 9>"$cache/setup.lock"
@@ -232,4 +252,5 @@ trap 'rm -rf "$tmp"' EXIT
 install_packages
 provide deps build_plain
 ((release_only)) || provide deps-asan build_asan
+((arm)) && CXX=aarch64-linux-gnu-g++ provide deps-arm build_arm
 log "Ready: dependencies are in build/deps"

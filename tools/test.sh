@@ -3,7 +3,7 @@
 # step that fails. tests/README.md explains the steps.
 #
 #   tools/test.sh             all steps: style, dev, tsan, portable, release
-#   tools/test.sh STEP...     some steps, also clang and fuzz
+#   tools/test.sh STEP...     some steps, also clang, fuzz and arm
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -78,6 +78,20 @@ run_clang() {
   build clang
   step "Testing: clang"
   ctest --preset clang
+}
+
+# Runs the tests of formats, and those of kernels as on CPUs of 64-bit ARM: one
+# with neither FEAT_DotProd nor FEAT_I8MM, two with the first, one with both.
+run_arm() {
+  tools/setup.sh --arm
+  build arm
+  step "Testing: arm, formats"
+  ctest --preset arm -R '^compression/'
+  local cpu
+  for cpu in cortex-a72 cortex-a76 neoverse-n1 max; do
+    step "Testing: arm, as on $cpu"
+    QEMU_CPU="$cpu" ctest --preset arm -R '^ops/'
+  done
 }
 
 # Searches for inputs that break a fuzz target, $FUZZ_SECONDS (60) for each of

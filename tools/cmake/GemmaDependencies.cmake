@@ -2,8 +2,10 @@
 # Debian, abseil and Highway under build/deps.
 
 find_package(Threads REQUIRED)
-find_package(nlohmann_json 3.11 REQUIRED)
-find_package(ZLIB REQUIRED)
+if(NOT GEMMA_KERNELS_ONLY)
+  find_package(nlohmann_json 3.11 REQUIRED)
+  find_package(ZLIB REQUIRED)
+endif()
 find_package(absl QUIET)
 find_package(hwy 1.2 QUIET)
 
@@ -50,7 +52,9 @@ if(GEMMA_BUILD_TOOLS)
 endif()
 if(GEMMA_BUILD_TESTS)
   find_package(GTest REQUIRED)
-  find_package(SentencePiece REQUIRED)  # the reference for tokens
+  if(NOT GEMMA_KERNELS_ONLY)
+    find_package(SentencePiece REQUIRED)  # the reference for tokens
+  endif()
   find_package(Python3 REQUIRED COMPONENTS Interpreter)
 endif()
 if(GEMMA_BUILD_BENCHMARKS)
