@@ -105,6 +105,11 @@ HWY_INLINE VU32 LoadPlane(const uint8_t* HWY_RESTRICT planes, size_t plane,
                                v * LanesF());
 }
 
+// Returns the upper half of each byte, on ARM, which shifts bytes.
+HWY_INLINE VU32 UpperHalves(VU32 v) {
+  return hn::BitCast(DU32(), hn::ShiftRight<4>(hn::BitCast(DU8(), v)));
+}
+
 // As Codes, with only the bits that lie in the block.
 template <Layout kLayout, size_t g>
 HWY_INLINE VU32 BlockCodes(const Tile& tile, size_t v) {
@@ -115,8 +120,10 @@ HWY_INLINE VU32 BlockCodes(const Tile& tile, size_t v) {
   if constexpr (PlaneBits(kLayout) == 8) {
     return plane(g);
   } else {
-    const VU32 low =
-        hn::And(Shift<(g < 4 ? 0 : -4)>(plane(g % 4)), hn::Set(d, 0x0F0F0F0Fu));
+    const VU32 low = HWY_ARCH_ARM && g >= 4
+                         ? UpperHalves(plane(g % 4))
+                         : hn::And(Shift<(g < 4 ? 0 : -4)>(plane(g % 4)),
+                                   hn::Set(d, 0x0F0F0F0Fu));
     if constexpr (kTraits.levels != nullptr) {
       const DU8 d8;
       const auto table = hn::LoadDup128(d8, kUnsignedLevels<kLayout>.values);
@@ -153,7 +160,13 @@ HWY_INLINE VU32 Codes(const Tile& tile, size_t v) {
 // fails.
 template <size_t kBytes>
 HWY_INLINE void Fetch(const uint8_t* from) {
-  for (size_t line = 0; line < kBytes; line += 64) hwy::Prefetch(from + line);
+  for (size_t line = 0; line < kBytes; line += 64) {
+#if HWY_ARCH_X86
+    hwy::Prefetch(from + line);
+#else  // where it does nothing
+    __builtin_prefetch(from + line);
+#endif
+  }
 }
 
 // The bytes of a tile and its share of the header.
