@@ -83,6 +83,13 @@ CpuFeatures Detect() {
   if (getauxval(AT_HWCAP) & kAsimdDp) features |= kNeonDotProd;
   if (getauxval(AT_HWCAP2) & kI8mm) features |= kNeonI8mm;
   if (getauxval(AT_HWCAP2) & kBf16) features |= kNeonBf16;
+#else
+  // Those without which no CPU could run what the compiler makes. Apple's does
+  // so for its M1. (Its system has more in sysctl's hw.optional.arm.FEAT_I8MM
+  // and FEAT_BF16, but there was no machine to try it.)
+#if defined(__ARM_FEATURE_DOTPROD)
+  features |= kNeonDotProd;
+#endif
 #endif
   return features;
 }
@@ -114,9 +121,9 @@ std::vector<std::string> FeatureNames(CpuFeatures features) {
       {kAmxBf16, "AMX-BF16"},
       {kAmxInt8, "AMX-INT8"},
       {kNeon, "NEON"},
-      {kNeonDotProd, "NEON dot product"},
-      {kNeonI8mm, "NEON I8MM"},
-      {kNeonBf16, "NEON BF16"}};
+      {kNeonDotProd, "FEAT_DotProd"},
+      {kNeonI8mm, "FEAT_I8MM"},
+      {kNeonBf16, "FEAT_BF16"}};
   std::vector<std::string> names;
   for (const auto& [feature, name] : kNames) {
     if (features & feature) names.emplace_back(name);

@@ -35,7 +35,7 @@ inline constexpr size_t kInt8TileRows = 16;
 
 // Adds the products of tiles of x with the columns of w to their sums.
 struct Int8TilesJob {
-  const UnpackedPanel* w;  // of UnpackLevels
+  const UnpackedPanel* w;  // as CodeForm::kLevels
   Layout layout;
   // For each tile of kInt8TileRows rows and each block of w:
   const int8_t* x;        // [rows, kTileCols]

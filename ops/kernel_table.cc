@@ -19,22 +19,6 @@ unsigned KindOf(Layout layout) {
   return layout == Layout::kBF16 ? kBf16 : kFloat;
 }
 
-// What Highway chose. Kernels of single instruction sets share the x that it
-// rounded, and the panels that it unpacks.
-enum class Chosen { kAny, kAvx2, kAvx512Vnni };
-
-bool Chose(Chosen target) {
-  switch (target) {
-    case Chosen::kAny:
-      return true;
-    case Chosen::kAvx2:
-      return ChoseAvx2();
-    case Chosen::kAvx512Vnni:
-      return ChoseAvx512Vnni();
-  }
-  return false;
-}
-
 struct Rule {
   unsigned weights;
   size_t pass_rows;    // the fewest rows of the pass
@@ -42,7 +26,9 @@ struct Rule {
   CpuFeatures cpu;     // what most kernels need, Highway checks (ops/targets.h)
   Kernel kernel;
   size_t rows = 1;  // the fewest rows of the product
-  Chosen target = Chosen::kAny;
+  // Whether Highway chose the target whose rounded x and unpacked panels the
+  // kernel shares; null: any is right.
+  bool (*chose)() = nullptr;
 };
 
 // From this many rows on, unpacking panels pays: with AVX2, and with tiles,
@@ -57,11 +43,17 @@ constexpr size_t kMinAmxRows = 16;
 // of one row at a time.
 constexpr Rule kRules[] = {
     {kQuantized, 1, Arithmetic::kInt8, kAmxInt8, Kernel::kAmxInt8, kMinAmxRows,
-     Chosen::kAvx512Vnni},
+     ChoseAvx512Vnni},
     {kQuantized, 1, Arithmetic::kInt8, kAvxVnni, Kernel::kAvxVnni,
-     kMinUnpackedRows, Chosen::kAvx2},
+     kMinUnpackedRows, ChoseAvx2},
     {kQuantized, 1, Arithmetic::kInt8, kAvx2, Kernel::kAvx2, kMinUnpackedRows,
-     Chosen::kAvx2},
+     ChoseAvx2},
+    {kQuantized, 1, Arithmetic::kInt8, kNeonDotProd | kNeonI8mm,
+     Kernel::kNeonI8mm, kMinUnpackedRows, ChoseNeon},
+    {kQuantized, 1, Arithmetic::kInt8, kNeonDotProd, Kernel::kNeonDotProd,
+     kMinUnpackedRows, ChoseNeon},
+    {kQuantized, 1, Arithmetic::kInt8, kNeonDotProd, Kernel::kNeonFewRows, 1,
+     ChoseNeon},
     {kQuantized, 1, Arithmetic::kInt8, 0, Kernel::kInt8},
     {kBf16, kMinTileRows, Arithmetic::kFastest, kAmxBf16, Kernel::kAmxBf16},
     {kBf16, kMinTileRows, Arithmetic::kFastest, kAvx512Bf16,
@@ -74,7 +66,8 @@ Kernel Choose(unsigned weights, size_t rows, size_t pass_rows,
   for (const Rule& rule : kRules) {
     if ((rule.weights & weights) && pass_rows >= rule.pass_rows &&
         rows >= rule.rows && arithmetic >= rule.minimum && MayUse(rule.cpu) &&
-        (whole_tiles || !IsBf16(rule.kernel)) && Chose(rule.target)) {
+        (whole_tiles || !IsBf16(rule.kernel)) &&
+        (rule.chose == nullptr || rule.chose())) {
       return rule.kernel;
     }
   }
@@ -89,6 +82,11 @@ std::string NameOf(Kernel kernel) {
       return ChosenTarget();
     case Kernel::kAvxVnni:
       return FeatureNames(kAvxVnni).front();
+    case Kernel::kNeonFewRows:
+    case Kernel::kNeonDotProd:
+      return FeatureNames(kNeonDotProd).front();
+    case Kernel::kNeonI8mm:
+      return FeatureNames(kNeonI8mm).front();
     case Kernel::kAmxInt8:
       return FeatureNames(kAmxInt8).front();
     case Kernel::kAmxBf16:

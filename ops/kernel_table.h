@@ -13,13 +13,16 @@
 namespace gemma::internal {
 
 enum class Kernel {
-  kFloat,       // FloatPanels
-  kInt8,        // Int8Panels
-  kAvx2,        // Avx2Panels
-  kAvxVnni,     // AvxVnniPanels
-  kAmxInt8,     // AmxInt8Panels
-  kAmxBf16,     // Bf16Panels with AmxTiles
-  kAvx512Bf16,  // Bf16Panels with Avx512Bf16Tiles
+  kFloat,        // FloatPanels
+  kInt8,         // Int8Panels
+  kAvx2,         // Avx2Panels
+  kAvxVnni,      // AvxVnniPanels
+  kNeonFewRows,  // NeonFewRowsPanels
+  kNeonDotProd,  // NeonDotProdPanels
+  kNeonI8mm,     // NeonI8mmPanels
+  kAmxInt8,      // AmxInt8Panels
+  kAmxBf16,      // Bf16Panels with AmxTiles
+  kAvx512Bf16,   // Bf16Panels with Avx512Bf16Tiles
 };
 
 // Whether the kernel's x is rounded to bfloat16.
@@ -29,8 +32,7 @@ inline bool IsBf16(Kernel kernel) {
 
 // Whether the kernel's x is rounded to int8.
 inline bool IsInt8(Kernel kernel) {
-  return kernel == Kernel::kInt8 || kernel == Kernel::kAvx2 ||
-         kernel == Kernel::kAvxVnni || kernel == Kernel::kAmxInt8;
+  return kernel != Kernel::kFloat && !IsBf16(kernel);
 }
 
 // Returns the kernel that multiplies `rows` rows with w in a pass of

@@ -317,27 +317,28 @@ void Int8Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
 }
 
 void Unpack(const PackedView& w, size_t panel, size_t begin, size_t end,
-            bool widen, const uint8_t* next, UnpackedPanel& out) {
+            CodeForm form, const uint8_t* next, UnpackedPanel& out) {
   HWY_ASSERT(TraitsOf(w.layout).code_bits != 0 && begin < end);
-  HWY_ASSERT(end - begin <= (widen ? kWidenedCols : kUnpackedCols));
+  HWY_ASSERT(end - begin <= (FormOf(w.layout, form) == CodeForm::kWide
+                                 ? kWidenedCols
+                                 : kUnpackedCols));
 #if HWY_TARGETS & HWY_AVX2
-  N_AVX2::UnpackOnTarget(w, panel, begin, end, widen, next, out);
-#else
-  (void)panel, (void)next, (void)out;
-  HWY_ASSERT(false);  // no kernel that needs it was compiled
+  if (form <= CodeForm::kWide) {
+    return N_AVX2::UnpackOnTarget(w, panel, begin, end, form, next, out);
+  }
 #endif
-}
-
-void UnpackLevels(const PackedView& w, size_t panel, size_t begin, size_t end,
-                  const uint8_t* next, UnpackedPanel& out) {
-  HWY_ASSERT(TraitsOf(w.layout).code_bits != 0 && begin < end);
-  HWY_ASSERT(end - begin <= kUnpackedCols);
 #if HWY_TARGETS & HWY_AVX3_DL
-  N_AVX3_DL::UnpackOnTarget(w, panel, begin, end, /*widen=*/false, next, out);
-#else
+  if (form == CodeForm::kLevels) {
+    return N_AVX3_DL::UnpackOnTarget(w, panel, begin, end, form, next, out);
+  }
+#elif HWY_ARCH_ARM_A64
+  if (form >= CodeForm::kLevels) {
+    return HWY_STATIC_DISPATCH(UnpackOnTarget)(w, panel, begin, end, form, next,
+                                               out);
+  }
+#endif
   (void)panel, (void)next, (void)out;
   HWY_ASSERT(false);  // no kernel that needs it was compiled
-#endif
 }
 
 }  // namespace gemma::internal

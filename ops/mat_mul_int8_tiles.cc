@@ -83,7 +83,7 @@ void TilePiece(const MatMulJob& job, const Int8Block* x, RowIndex index,
                (is_last ? col_end : col) / traits.block_cols *
                    PanelBlockBytes(job.w.layout);
       }
-      UnpackLevels(job.w, panel, col, col_end, next, w);
+      Unpack(job.w, panel, col, col_end, CodeForm::kLevels, next, w);
       AmxInt8Tiles({&w, job.w.layout, scratch.x, scratch.x_scales,
                     scratch.x_sums, num_tiles, sums[0]});
       if (col_end == job.w.cols) {

@@ -14,14 +14,22 @@ constexpr size_t kPiecePanels = kTaskPanels;
 struct Scratch {
   alignas(64) float sums[kPiecePanels][kPieceRows][kPanelRows];
   UnpackedPanel unpacked;
-  alignas(64) int16_t widened_x[kPieceRows][kWidenedCols];
+  // x, if the kernel wants it in a different form.
+  union {
+    alignas(64) int16_t widened_x[kPieceRows][kWidenedCols];
+    PairedBlock paired_x[kPieceRows / 2][kUnpackedCols / kTileCols];
+  };
 };
 
 // The kernel that multiplies what was unpacked.
 struct RowsKernel {
   void (*run)(const UnpackedJob& job);
-  // Null if it needs no codes in 16 bits.
+  CodeForm form;
+  // Null if the form is not kWide.
   void (*widen)(const Int8Block* x, size_t num_blocks, int16_t* out);
+  // Null if it is not kPairs.
+  void (*pair)(const Int8Block* x0, const Int8Block* x1, size_t num_blocks,
+               PairedBlock* out);
 };
 
 // Computes panels [begin, end), at most kPiecePanels, for rows [first, first +
@@ -32,7 +40,8 @@ void Piece(const RowsKernel& kernel, const MatMulJob& job, const Int8Block* x,
            Scratch& scratch) {
   const size_t num_tiles = job.w.cols / kTileCols;
   const size_t even = hwy::RoundUpTo(count, size_t{2});
-  const bool widens = kernel.widen != nullptr && !IsNarrow(job.w.layout);
+  const CodeForm form = FormOf(job.w.layout, kernel.form);
+  const bool widens = form == CodeForm::kWide;
   const size_t step = widens ? kWidenedCols : kUnpackedCols;
   const size_t block_cols = TraitsOf(job.w.layout).block_cols;
   const Int8Block* rows[kPieceRows];
@@ -43,8 +52,12 @@ void Piece(const RowsKernel& kernel, const MatMulJob& job, const Int8Block* x,
       rows[r] = x + RowOfX(index, row) * num_tiles + col / kTileCols;
     }
     const size_t col_end = HWY_MIN(col + step, job.w.cols);
+    const size_t num_blocks = (col_end - col) / kTileCols;
     for (size_t r = 0; widens && r < even; ++r) {
-      kernel.widen(rows[r], (col_end - col) / kTileCols, scratch.widened_x[r]);
+      kernel.widen(rows[r], num_blocks, scratch.widened_x[r]);
+    }
+    for (size_t r = 0; form == CodeForm::kPairs && r < even; r += 2) {
+      kernel.pair(rows[r], rows[r + 1], num_blocks, scratch.paired_x[r / 2]);
     }
     for (size_t panel = begin; panel < end; ++panel) {
       float(*sums)[kPanelRows] = scratch.sums[panel - begin];
@@ -57,8 +70,9 @@ void Piece(const RowsKernel& kernel, const MatMulJob& job, const Int8Block* x,
                (is_last ? col_end : col) / block_cols *
                    PanelBlockBytes(job.w.layout);
       }
-      Unpack(job.w, panel, col, col_end, widens, next, w);
-      kernel.run({&w, job.w.layout, rows, scratch.widened_x[0], even, sums[0]});
+      Unpack(job.w, panel, col, col_end, form, next, w);
+      kernel.run({&w, job.w.layout, rows, scratch.widened_x[0],
+                  scratch.paired_x[0], even, sums[0]});
       if (col_end == job.w.cols) {
         StoreUnpacked(sums, w.units, job, panel, first, count);
       }
@@ -95,12 +109,26 @@ void StoreUnpacked(const float (*sums)[kPanelRows], const float* units,
 
 void Avx2Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
                 size_t end, RowIndex index) {
-  Panels({Avx2Rows, Avx2Widen}, job, x, begin, end, index);
+  Panels({Avx2Rows, CodeForm::kWide, Avx2Widen, nullptr}, job, x, begin, end,
+         index);
 }
 
 void AvxVnniPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
                    size_t end, RowIndex index) {
-  Panels({AvxVnniRows, nullptr}, job, x, begin, end, index);
+  Panels({AvxVnniRows, CodeForm::kCodes, nullptr, nullptr}, job, x, begin, end,
+         index);
+}
+
+void NeonDotProdPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
+                       size_t end, RowIndex index) {
+  Panels({NeonDotProdRows, CodeForm::kLevels, nullptr, nullptr}, job, x, begin,
+         end, index);
+}
+
+void NeonI8mmPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
+                    size_t end, RowIndex index) {
+  Panels({NeonI8mmRows, CodeForm::kPairs, nullptr, NeonPairRows}, job, x, begin,
+         end, index);
 }
 
 }  // namespace gemma::internal

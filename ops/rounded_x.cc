@@ -45,6 +45,9 @@ void RoundedX::Round(const PackedView& w) {
     case Kernel::kInt8:
     case Kernel::kAvx2:
     case Kernel::kAvxVnni:
+    case Kernel::kNeonFewRows:
+    case Kernel::kNeonDotProd:
+    case Kernel::kNeonI8mm:
     case Kernel::kAmxInt8:
       return RoundToInt8();
     case Kernel::kAmxBf16:
@@ -94,6 +97,12 @@ void RoundedX::Run(size_t first, const PackedView& w,
       return Avx2Panels(job, int8_ + first_block, begin, end, index);
     case Kernel::kAvxVnni:
       return AvxVnniPanels(job, int8_ + first_block, begin, end, index);
+    case Kernel::kNeonFewRows:
+      return NeonFewRowsPanels(job, int8_ + first_block, begin, end, index);
+    case Kernel::kNeonDotProd:
+      return NeonDotProdPanels(job, int8_ + first_block, begin, end, index);
+    case Kernel::kNeonI8mm:
+      return NeonI8mmPanels(job, int8_ + first_block, begin, end, index);
     case Kernel::kAmxInt8:
       return AmxInt8Panels(job, int8_ + first_block, begin, end, index);
     case Kernel::kAmxBf16:

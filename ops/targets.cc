@@ -55,8 +55,8 @@ constexpr Target kTargets[] = {
     {HWY_AVX3, kAvx512, "AVX-512"},
     {HWY_AVX3_DL, kAvx512 | kAvx512Vnni, "AVX-512 VNNI"},
     {HWY_NEON_WITHOUT_AES, kNeon, "NEON"},
-    {HWY_NEON, kNeon, "NEON with AES"},
-    {HWY_NEON_BF16, kNeon | kNeonDotProd | kNeonBf16, "NEON dot product"},
+    {HWY_NEON, kNeon, "NEON with FEAT_AES"},
+    {HWY_NEON_BF16, kNeon | kNeonDotProd | kNeonBf16, "NEON with FEAT_BF16"},
     {HWY_EMU128, 0, "plain C++"}};
 
 std::string NameOf(int64_t bit) {
@@ -102,7 +102,8 @@ struct Kernels {
     best = targets & -targets;
     others = features & FeaturesOfCpu() &
              (kAvx512Bf16 | kAmxBf16 | (best == HWY_AVX2 ? kAvxVnni : 0) |
-              (best == HWY_AVX3_DL ? kAmxInt8 : 0));
+              (best == HWY_AVX3_DL ? kAmxInt8 : 0) |
+              (best & HWY_ALL_NEON ? kNeonDotProd | kNeonI8mm : 0));
   }
   bool operator==(const Kernels&) const = default;
 
@@ -133,9 +134,11 @@ std::string ChosenTarget() {
 }
 
 bool ChoseAvx2() { return HWY_DYNAMIC_DISPATCH(TargetOfThis)() == HWY_AVX2; }
-
 bool ChoseAvx512Vnni() {
   return HWY_DYNAMIC_DISPATCH(TargetOfThis)() == HWY_AVX3_DL;
+}
+bool ChoseNeon() {
+  return (HWY_DYNAMIC_DISPATCH(TargetOfThis)() & HWY_ALL_NEON) != 0;
 }
 
 std::span<const SimdCap> SimdCaps() { return kCaps; }

@@ -23,9 +23,11 @@ namespace gemma::internal {
 std::vector<std::string> CompiledTargets();
 std::string ChosenTarget();
 
-// Whether most kernels use AVX2, and none of AVX-512, or AVX-512 VNNI.
+// Whether most kernels use AVX2, and none of AVX-512; AVX-512 VNNI; or any kind
+// of NEON.
 bool ChoseAvx2();
 bool ChoseAvx512Vnni();
+bool ChoseNeon();
 
 // A cap. Its name stands for CPUs that have these features.
 struct SimdCap {

@@ -1,5 +1,5 @@
-// Unpacks the codes of panels to bytes, on AVX2 and, as signed levels, on
-// AVX-512 VNNI. Kernels include this file once per SIMD target.
+// Unpacks the codes of panels to bytes on AVX2 and, as signed levels, on
+// AVX-512 VNNI and 64-bit ARM. Kernels include this file once per SIMD target.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,11 +16,50 @@
 #include "hwy/highway.h"
 #include "ops/packed-inl.h"
 
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3_DL
+// One target of ARM's is enough.
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3_DL || \
+    (HWY_ARCH_ARM_A64 && HWY_TARGET == HWY_STATIC_TARGET)
 HWY_BEFORE_NAMESPACE();
 namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+
+#if HWY_ARCH_ARM_A64
+
+// Stores signed levels of code vectors g and g + 1.
+template <Layout kLayout, size_t g>
+HWY_INLINE void StoreLevels(const Tile& tile, size_t v, bool pairs,
+                            uint8_t* HWY_RESTRICT out) {
+  const DU8 du8;
+  const DU32 du32;
+  const auto zero = hn::Set(du8, static_cast<uint8_t>(kZero<kLayout>));
+  VU8 a = hn::Sub(hn::BitCast(du8, Codes<kLayout, g>(tile, v)), zero);
+  VU8 b = hn::Sub(hn::BitCast(du8, Codes<kLayout, g + 1>(tile, v)), zero);
+  size_t step = kCodeVectorBytes;
+  out += g * kCodeVectorBytes + v * 4 * LanesF();
+  if (pairs) {
+    const VU32 a32 = hn::BitCast(du32, a);
+    const VU32 b32 = hn::BitCast(du32, b);
+    a = hn::BitCast(du8, hn::InterleaveLower(du32, a32, b32));
+    b = hn::BitCast(du8, hn::InterleaveUpper(du32, a32, b32));
+    step = 4 * LanesF();
+    out += v * step;
+  }
+  hn::Store(a, du8, out);
+  hn::Store(b, du8, out + step);
+}
+
+template <Layout kLayout>
+HWY_INLINE void StoreTile(const Tile& tile, CodeForm form,
+                          uint8_t* HWY_RESTRICT out) {
+  Unroll<kCodeVectors / 2>([&](auto i) GEMMA_LAMBDA {
+    for (size_t v = 0; v < kColVectors; ++v) {
+      StoreLevels<kLayout, 2 * i>(tile, v, form == CodeForm::kPairs, out);
+    }
+  });
+}
+
+#else
 
 // Stores a code vector, or its signed levels in 16 bits. On AVX-512 VNNI, its
 // signed levels.
@@ -48,12 +87,26 @@ HWY_INLINE void StoreCodes(VU32 codes, [[maybe_unused]] bool widen,
 }
 
 template <Layout kLayout>
+HWY_INLINE void StoreTile(const Tile& tile, CodeForm form,
+                          uint8_t* HWY_RESTRICT out) {
+  Unroll<kCodeVectors>([&](auto g) GEMMA_LAMBDA {
+    for (size_t v = 0; v < kColVectors; ++v) {
+      StoreCodes<kLayout>(Codes<kLayout, g>(tile, v), form == CodeForm::kWide,
+                          g, v, out);
+    }
+  });
+}
+
+#endif
+
+template <Layout kLayout>
 HWY_NOINLINE void UnpackCols(const PackedView& w, size_t panel, size_t begin,
-                             size_t end, bool widen, const uint8_t* next,
+                             size_t end, CodeForm form, const uint8_t* next,
                              UnpackedPanel& out) {
   if constexpr (TraitsOf(kLayout).code_bits != 0) {
     const DF df;
-    widen = widen && !IsNarrow(kLayout);
+    form = FormOf(kLayout, form);
+    const size_t vectors = kCodeVectors * (form == CodeForm::kWide ? 2 : 1);
     uint8_t* HWY_RESTRICT codes = out.codes;
     float* HWY_RESTRICT scales = out.scales;
     float* HWY_RESTRICT offsets = out.offsets;
@@ -65,13 +118,8 @@ HWY_NOINLINE void UnpackCols(const PackedView& w, size_t panel, size_t begin,
                 Fetch<kTileStride<kLayout>>(next);
                 next += kTileStride<kLayout>;
               }
-              Unroll<kCodeVectors>([&](auto g) GEMMA_LAMBDA {
-                for (size_t v = 0; v < kColVectors; ++v) {
-                  StoreCodes<kLayout>(Codes<kLayout, g>(tile, v), widen, g, v,
-                                      codes);
-                }
-              });
-              codes += kCodeVectors * kCodeVectorBytes * (widen ? 2 : 1);
+              StoreTile<kLayout>(tile, form, codes);
+              codes += vectors * kCodeVectorBytes;
               for (size_t i = 0; i < kTileGroups<kLayout>; ++i) {
                 for (size_t v = 0; v < kColVectors; ++v) {
                   VF scale, offset;
@@ -97,11 +145,11 @@ HWY_NOINLINE void UnpackCols(const PackedView& w, size_t panel, size_t begin,
 }
 
 void UnpackOnTarget(const PackedView& w, size_t panel, size_t begin, size_t end,
-                    bool widen, const uint8_t* next, UnpackedPanel& out) {
+                    CodeForm form, const uint8_t* next, UnpackedPanel& out) {
   switch (w.layout) {
 #define GEMMA_LAYOUT_CASE(layout) \
   case Layout::layout:            \
-    return UnpackCols<Layout::layout>(w, panel, begin, end, widen, next, out);
+    return UnpackCols<Layout::layout>(w, panel, begin, end, form, next, out);
     GEMMA_LAYOUTS(GEMMA_LAYOUT_CASE)
 #undef GEMMA_LAYOUT_CASE
   }
@@ -110,6 +158,6 @@ void UnpackOnTarget(const PackedView& w, size_t panel, size_t begin, size_t end,
 }  // namespace HWY_NAMESPACE
 }  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
-#endif  // HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3_DL
+#endif  // HWY_TARGET
 
 #endif  // GEMMA_OPS_UNPACK_INL_H_

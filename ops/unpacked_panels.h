@@ -1,7 +1,8 @@
 // Products of many rows of x with quantized panels whose codes are unpacked to
 // bytes first: on CPUs with AVX2 and without dot products of four bytes in 512
-// bits, and for tiles (int8_tiles.h). Unpacking costs as much as one or two
-// rows; then, a row costs only the instructions that multiply and add.
+// bits, on ARM's with dot products, and for tiles (int8_tiles.h). Unpacking
+// costs as much as one or two rows; then, a row costs only the instructions
+// that multiply and add.
 
 #ifndef GEMMA_OPS_UNPACKED_PANELS_H_
 #define GEMMA_OPS_UNPACKED_PANELS_H_
@@ -20,11 +21,17 @@ inline constexpr size_t kUnpackedCols = 1024;
 // If codes take 16 bits.
 inline constexpr size_t kWidenedCols = kUnpackedCols / 2;
 
+// How codes are unpacked.
+enum class CodeForm {
+  kCodes,   // [num_blocks, kCodeVectors, kCodeVectorBytes]: see Layout
+  kWide,    // two vectors of signed levels in 16 bits for each vector of codes:
+            // columns 0 and 2 of every row, then columns 1 and 3
+  kLevels,  // as kCodes, with signed levels
+  kPairs,   // signed levels: [num_blocks, kTileCols / 8, kPanelRows, 8]
+};
+
 // Some columns of a panel. Blocks have kTileCols columns, groups share scales.
 struct UnpackedPanel {
-  // [num_blocks, kCodeVectors, kCodeVectorBytes]: see Layout. If widened, two
-  // vectors of signed levels in 16 bits for each: columns 0 and 2 of every row,
-  // then columns 1 and 3.
   alignas(64) uint8_t codes[kUnpackedCols * kPanelRows];
   // [groups, kPanelRows]: for units of 1. Offsets are unset if the layout has
   // none.
@@ -41,16 +48,28 @@ constexpr bool IsNarrow(Layout layout) {
   return TraitsOf(layout).level_bits <= kNarrowBits;
 }
 
-// Unpacks columns [begin, end) of a panel, multiples of the columns of its
-// blocks. `widen`: unless they are narrow, codes are widened. Fetches as many
-// bytes from `next` into the cache, unless it is null.
-void Unpack(const PackedView& w, size_t panel, size_t begin, size_t end,
-            bool widen, const uint8_t* next, UnpackedPanel& out);
+// The form of a layout's codes, for a kernel that wants `form`: narrow codes
+// are never widened.
+constexpr CodeForm FormOf(Layout layout, CodeForm form) {
+  return form == CodeForm::kWide && IsNarrow(layout) ? CodeForm::kCodes : form;
+}
 
-// As Unpack without widening, on the target AVX-512 VNNI, but codes become
-// signed levels.
-void UnpackLevels(const PackedView& w, size_t panel, size_t begin, size_t end,
-                  const uint8_t* next, UnpackedPanel& out);
+// Unpacks columns [begin, end) of a panel, multiples of the columns of its
+// blocks, to FormOf(w.layout, form). AVX2 has the first two forms, AVX-512 VNNI
+// the third, 64-bit ARM the last two. Fetches as many bytes from `next` into
+// the cache, unless it is null.
+void Unpack(const PackedView& w, size_t panel, size_t begin, size_t end,
+            CodeForm form, const uint8_t* next, UnpackedPanel& out);
+
+// A block of two rows of x, as instructions that multiply 2 x 8 with 8 x 2
+// bytes want it.
+struct PairedBlock {
+  alignas(64) int8_t codes[kTileCols / 8][2][8];
+  float scales[4];  // of the first row twice, then of the second
+  // As the scales: scale * sum of the codes, for each half of the columns and
+  // for both.
+  float sums[3][4];
+};
 
 // Writes the sums [count, kPanelRows] of rows [first, first + count) with a
 // panel to job.out, times the units, plus the bias.
@@ -68,6 +87,8 @@ struct UnpackedJob {
   // [num_rows, kWidenedCols]: their codes in 16 bits, if those of w are so. A
   // block has columns 0 and 2 of each four, then columns 1 and 3.
   const int16_t* widened_x;
+  // [num_rows / 2, kUnpackedCols / kTileCols]: their pairs, if codes are so.
+  const PairedBlock* paired_x;
   size_t num_rows;
   float* sums;  // [num_rows, kPanelRows]
 };
@@ -78,12 +99,28 @@ void Avx2Widen(const Int8Block* x, size_t num_blocks, int16_t* out);
 void Avx2Rows(const UnpackedJob& job);
 void AvxVnniRows(const UnpackedJob& job);
 
+// Need FEAT_DotProd, the last two also FEAT_I8MM. The first wants levels, the
+// last wants pairs of w, and of x from the second.
+void NeonDotProdRows(const UnpackedJob& job);
+void NeonPairRows(const Int8Block* x0, const Int8Block* x1, size_t num_blocks,
+                  PairedBlock* out);
+void NeonI8mmRows(const UnpackedJob& job);
+
 // As Int8Panels on the target AVX2, which also rounded x, with the same bits,
 // by Avx2Rows or AvxVnniRows.
 void Avx2Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
                 size_t end, RowIndex index = {});
 void AvxVnniPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
                    size_t end, RowIndex index = {});
+
+// As Int8Panels, with the same bits. The first unpacks nothing, for few rows.
+// Need FEAT_DotProd, the last also FEAT_I8MM.
+void NeonFewRowsPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
+                       size_t end, RowIndex index = {});
+void NeonDotProdPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
+                       size_t end, RowIndex index = {});
+void NeonI8mmPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
+                    size_t end, RowIndex index = {});
 
 }  // namespace gemma::internal
 

@@ -17,7 +17,8 @@ namespace gemma {
 //   sse2, avx2 (with FMA), avx2-vnni (and AVX-VNNI), avx512 (F, BW, DQ and VL),
 //   avx512-vnni, avx512-bf16, amx (AMX-TILE, AMX-BF16 and AMX-INT8), each with
 //   those before it, except that avx512 and avx512-vnni are without AVX-VNNI;
-//   neon, neon-dotprod, neon-i8mm (and BF16), likewise.
+//   neon, neon-dotprod (FEAT_DotProd), neon-i8mm (FEAT_I8MM and FEAT_BF16),
+//   likewise.
 // Call it before anything loads weights or writes a model; later, it succeeds
 // only if the name is the cap already. Returns InvalidArgument for an unknown
 // name and for one that the CPU or this build lacks, and FailedPrecondition if

@@ -213,7 +213,9 @@ std::vector<float> RoundedToInt8(const std::vector<float>& x) {
 
 // Returns whether the current target fuses multiply-adds: all targets except
 // x86's baseline do.
-bool HasFma() { return hwy::SupportedTargets() & (HWY_AVX2 | HWY_AVX3_DL); }
+bool HasFma() {
+  return hwy::SupportedTargets() & (HWY_AVX2 | HWY_AVX3_DL | HWY_ALL_NEON);
+}
 
 // The products of the rounded x are nearly exact, and the same bits on every
 // target, for any number of rows and threads.

@@ -3,8 +3,10 @@
 
 #include "ops/targets.h"
 
+#include <cstdlib>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -99,6 +101,12 @@ TEST_F(SimdCapTest, LimitsOurOwnChecks) {
     EXPECT_EQ(MayUse(kAmxInt8), cap == "amx") << cap;
     EXPECT_EQ(HasAvx512Bf16(), cap == "amx" || cap == "avx512-bf16") << cap;
     for (const ProductKernels& kernels : KernelsInUse()) {
+      if (cap.starts_with("neon-") && kernels.weights == "quantized") {
+        EXPECT_EQ(kernels.decode, "FEAT_DotProd") << cap;
+        EXPECT_EQ(kernels.prefill,
+                  cap == "neon-i8mm" ? "FEAT_I8MM" : "FEAT_DotProd");
+        continue;
+      }
       EXPECT_EQ(kernels.decode, ChosenTarget()) << cap << kernels.weights;
       if (cap == "amx" || cap == "avx512-bf16") continue;
       // The kernels for AVX-VNNI take the place of those for AVX2.
@@ -163,16 +171,20 @@ TEST(KernelTable, WeightsRowsAndCpu) {
                          Arithmetic arithmetic) {
     return ChooseKernel({layout, 16, cols, nullptr}, rows, rows, arithmetic);
   };
-  const Kernel int8 = !ChoseAvx2()       ? Kernel::kInt8
-                      : MayUse(kAvxVnni) ? Kernel::kAvxVnni
-                                         : Kernel::kAvx2;
+  const bool dots = ChoseNeon() && MayUse(kNeonDotProd);
+  const Kernel int8 =
+      dots ? (MayUse(kNeonI8mm) ? Kernel::kNeonI8mm : Kernel::kNeonDotProd)
+      : !ChoseAvx2()     ? Kernel::kInt8
+      : MayUse(kAvxVnni) ? Kernel::kAvxVnni
+                         : Kernel::kAvx2;
   const Kernel many =
       ChoseAvx512Vnni() && MayUse(kAmxInt8) ? Kernel::kAmxInt8 : int8;
   const Kernel bf16 = HasAmxBf16()      ? Kernel::kAmxBf16
                       : HasAvx512Bf16() ? Kernel::kAvx512Bf16
                                         : Kernel::kFloat;
   constexpr Layout kCodes = LayoutOf(Format::kQ4_0);
-  EXPECT_EQ(choose(kCodes, 64, 1, Arithmetic::kFastest), Kernel::kInt8);
+  EXPECT_EQ(choose(kCodes, 64, 1, Arithmetic::kFastest),
+            dots ? Kernel::kNeonFewRows : Kernel::kInt8);
   EXPECT_EQ(choose(kCodes, 64, 15, Arithmetic::kFastest), int8);
   EXPECT_EQ(choose(kCodes, 64, 16, Arithmetic::kFastest), many);
   EXPECT_EQ(choose(kCodes, 64, 16, Arithmetic::kInt8), many);
@@ -207,6 +219,49 @@ TEST(KernelTable, UnpacksForManyRows) {
     EXPECT_EQ(choose(64, 64), Kernel::kInt8);
   }
   hwy::SetSupportedTargetsForTest(0);
+}
+
+TEST(Cpu, NamesAreTheMakers) {
+  EXPECT_THAT(FeatureNames(kNeon | kNeonDotProd | kNeonI8mm | kNeonBf16),
+              ElementsAre("NEON", "FEAT_DotProd", "FEAT_I8MM", "FEAT_BF16"));
+  EXPECT_THAT(FeatureNames(kAvx2 | kAvxVnni), ElementsAre("AVX2", "AVX-VNNI"));
+}
+
+// tools/test.sh arm names the CPU that it emulates.
+TEST(Cpu, FindsWhatArmsHave) {
+  const char* cpu = std::getenv("QEMU_CPU");
+  if (cpu == nullptr) GTEST_SKIP() << "QEMU_CPU is not set";
+  const std::map<std::string, CpuFeatures> want = {
+      {"cortex-a72", kNeon},
+      {"cortex-a76", kNeon | kNeonDotProd},
+      {"neoverse-n1", kNeon | kNeonDotProd},
+      {"max", kNeon | kNeonDotProd | kNeonI8mm | kNeonBf16}};
+  EXPECT_EQ(FeaturesOfCpu(), want.at(cpu));
+}
+
+// On ARM, it takes those that a cap allows.
+TEST_F(SimdCapTest, ArmsProductsOfBytes) {
+  if (!ChoseNeon()) GTEST_SKIP() << "no NEON";
+  const PackedView w = {LayoutOf(Format::kQ4_0), 16, 64, nullptr};
+  const auto choose = [&](size_t rows) {
+    return ChooseKernel(w, rows, rows, Arithmetic::kFastest);
+  };
+  using Kernels = std::pair<Kernel, Kernel>;
+  const std::map<std::string, Kernels> want = {
+      {"neon", {Kernel::kInt8, Kernel::kInt8}},
+      {"neon-dotprod", {Kernel::kNeonFewRows, Kernel::kNeonDotProd}},
+      {"neon-i8mm", {Kernel::kNeonFewRows, Kernel::kNeonI8mm}}};
+  std::vector<std::string> caps = {"neon"};
+  if (MayUse(kNeonDotProd)) caps.push_back("neon-dotprod");
+  if (MayUse(kNeonI8mm)) caps.push_back("neon-i8mm");
+  EXPECT_EQ(PossibleCaps(), caps);
+  for (const std::string& cap : caps) {
+    UncapSimdForTest();
+    ASSERT_EQ(SetSimdCap(cap), CapResult::kOk);
+    EXPECT_TRUE(CapHasKernels()) << cap;
+    EXPECT_EQ(Kernels(choose(1), choose(4)), want.at(cap)) << cap;
+    EXPECT_EQ(ChooseKernel(w, 4, 4, Arithmetic::kFloat32), Kernel::kFloat);
+  }
 }
 
 }  // namespace

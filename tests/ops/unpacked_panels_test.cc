@@ -1,11 +1,12 @@
-// Kernels that unpack panels give the bits of Int8Panels. Other tests compare
-// those with double precision.
+// Kernels that unpack panels, and all of ARM's, give the bits of Int8Panels and
+// of a plain loop. Other tests compare those with double precision.
 
 #include "ops/unpacked_panels.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -20,8 +21,11 @@ namespace {
 class UnpackedPanels : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!(HWY_TARGETS & HWY_AVX2) || !MayUse(kAvx2)) GTEST_SKIP() << "no AVX2";
-    hwy::SetSupportedTargetsForTest(HWY_AVX2);
+    if ((HWY_TARGETS & HWY_AVX2) && MayUse(kAvx2)) {
+      hwy::SetSupportedTargetsForTest(HWY_AVX2);
+    } else if (!(HWY_TARGETS & HWY_ALL_NEON)) {
+      GTEST_SKIP() << "neither AVX2 nor NEON";
+    }
   }
   ~UnpackedPanels() override { hwy::SetSupportedTargetsForTest(0); }
 };
@@ -29,12 +33,18 @@ class UnpackedPanels : public ::testing::Test {
 using PanelsFunction = void(const MatMulJob&, const Int8Block*, size_t, size_t,
                             RowIndex);
 
-// The kernels that run on this CPU. All others run on AVX2, too, because they
+// The kernels that run on this CPU. All x86's run on AVX2, too, because they
 // share the rounded x.
 std::vector<PanelsFunction*> Kernels() {
   std::vector<PanelsFunction*> kernels;
-  kernels.push_back(Avx2Panels);
-  if (MayUse(kAvxVnni)) kernels.push_back(AvxVnniPanels);
+  const auto add = [&](CpuFeatures features, PanelsFunction* kernel) {
+    if (MayUse(features)) kernels.push_back(kernel);
+  };
+  add(kAvx2, Avx2Panels);
+  add(kAvxVnni, AvxVnniPanels);
+  add(kNeonDotProd, NeonFewRowsPanels);
+  add(kNeonDotProd, NeonDotProdPanels);
+  add(kNeonDotProd | kNeonI8mm, NeonI8mmPanels);
   return kernels;
 }
 
@@ -68,6 +78,54 @@ class Products {
   size_t cols_;
   std::vector<Int8Block> blocks_;
 };
+
+// Returns the products of `rows` rows of x, by a loop over what Unpack gives.
+std::vector<float> ByPlainLoop(const std::vector<float>& x, const PackedView& w,
+                               size_t rows) {
+  const CodeForm form =
+      (HWY_TARGETS & HWY_ALL_NEON) ? CodeForm::kLevels : CodeForm::kCodes;
+  const LayoutTraits traits = TraitsOf(w.layout);
+  std::vector<float> out(rows * w.rows);
+  const auto panel = std::make_unique<UnpackedPanel>();
+  std::vector<Int8Block> blocks(w.cols / kTileCols);
+  for (size_t r = 0; r < rows; ++r) {
+    QuantizeRow({x.data() + r * w.cols, w.cols}, blocks.data());
+    for (size_t row = 0; row < w.rows; ++row) {
+      const size_t i = row % kPanelRows;
+      float sum = 0.0f;
+      for (size_t col = 0; col < w.cols; col += traits.scale_cols) {
+        if (col % traits.block_cols == 0) {
+          Unpack(w, row / kPanelRows, col, col + traits.block_cols, form,
+                 nullptr, *panel);
+        }
+        const Int8Block& block = blocks[col / kTileCols];
+        int products = 0;
+        int codes = 0;
+        for (size_t c = col; c < col + traits.scale_cols; ++c) {
+          const uint8_t code =
+              panel->codes[c % traits.block_cols / 4 * kCodeVectorBytes +
+                           4 * i + c % 4];
+          const int level = form == CodeForm::kLevels
+                                ? static_cast<int8_t>(code)
+                                : int{code} - traits.zero;
+          products += level * block.codes[c % kTileCols];
+          codes += block.codes[c % kTileCols];
+        }
+        const size_t at =
+            col % traits.block_cols / traits.scale_cols * kPanelRows + i;
+        sum = std::fma(panel->scales[at] * block.scale,
+                       static_cast<float>(products), sum);
+        if (traits.has_offset) {
+          sum = std::fma(panel->offsets[at],
+                         block.scale * static_cast<float>(codes), sum);
+        }
+      }
+      out[r * w.rows + row] =
+          traits.has_row_units ? sum * panel->units[i] : sum;
+    }
+  }
+  return out;
+}
 
 // Bits, because sums of random scales may be NaN.
 bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
@@ -115,6 +173,24 @@ TEST_F(UnpackedPanels, SplitCodesToo) {
   const std::vector<float> want = products.Of(Int8Panels, q8.packed, {}, 9);
   for (PanelsFunction* kernel : Kernels()) {
     EXPECT_TRUE(SameBits(products.Of(kernel, split, {}, 9), want));
+  }
+}
+
+TEST_F(UnpackedPanels, EqualsPlainLoop) {
+  constexpr size_t kRows = 5;
+  constexpr size_t kCols = 512;
+  const std::vector<float> x = RandomVector(kRows * kCols, 1);
+  const Products products(x, kCols);
+  std::vector<PanelsFunction*> kernels = Kernels();
+  kernels.push_back(Int8Panels);
+  for (const Format format : kAllFormats) {
+    if (!HasCodes(format)) continue;
+    const TestMatrix w(format, 20, kCols, 3);
+    const std::vector<float> want = ByPlainLoop(x, w.packed, kRows);
+    for (PanelsFunction* kernel : kernels) {
+      EXPECT_TRUE(SameBits(products.Of(kernel, w.packed, {}, kRows), want))
+          << FormatName(format);
+    }
   }
 }
 
