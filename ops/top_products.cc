@@ -12,7 +12,10 @@
 #include <functional>
 #include <limits>
 
+#include "ops/kernel_table.h"
 #include "ops/mat_mul_kernels.h"
+#include "ops/top_scan.h"
+#include "ops/unpacked_panels.h"
 
 // ---- 1. Compile part 2 once per SIMD target.
 #undef HWY_TARGET_INCLUDE
@@ -22,27 +25,6 @@
 #include "hwy/highway.h"
 #include "ops/int8_dot-inl.h"
 #include "ops/packed-inl.h"
-
-#ifndef GEMMA_OPS_TOP_PRODUCTS_ONCE
-#define GEMMA_OPS_TOP_PRODUCTS_ONCE
-namespace gemma::internal {
-
-// The assumed value of the lower bits of a code, and its largest error.
-inline constexpr float kMiddle = 1.5f;
-
-// A scan of w.
-struct TopScan {
-  const PackedView& w;
-  const Int8Block* x;  // [w.cols / kTileCols]
-  // The largest error of each block's product, for a scale of 1.
-  const float* slack;
-  // Lower and upper bounds of the largest product of each panel.
-  float* lower;
-  float* upper;
-};
-
-}  // namespace gemma::internal
-#endif  // GEMMA_OPS_TOP_PRODUCTS_ONCE
 
 // ---- 2. Vectors, no threads.
 HWY_BEFORE_NAMESPACE();
@@ -199,11 +181,15 @@ bool TopProducts::Find(std::span<const float> x, const PackedView& w, size_t k,
   lower_.resize(num_whole);
   upper_.resize(num_whole);
   const TopScan scan = {w, blocks, slack_.data(), lower_.data(), upper_.data()};
+  const bool has_dots =
+      ChooseKernel(w, 1, 1, Arithmetic::kInt8) == Kernel::kNeonFewRows;
+  const auto scan_panels =
+      has_dots ? NeonTopScan : HWY_DYNAMIC_DISPATCH(ScanOnTarget);
+  const auto multiply = has_dots ? NeonFewRowsPanels : Int8Panels;
   context.workers().ForEach(
       (num_whole + kScanPanels - 1) / kScanPanels, [&](size_t task, size_t) {
         const size_t begin = task * kScanPanels;
-        HWY_DYNAMIC_DISPATCH(ScanOnTarget)
-        (scan, begin, std::min(begin + kScanPanels, num_whole));
+        scan_panels(scan, begin, std::min(begin + kScanPanels, num_whole));
       });
 
   // At least k products reach this threshold: one in each of k panels.
@@ -229,7 +215,7 @@ bool TopProducts::Find(std::span<const float> x, const PackedView& w, size_t k,
       {x.data(), 1, x.size()}, w, {}, {out.data(), 1, w.rows}};
   context.workers().ForEach(candidates_.size(), [&](size_t i, size_t) {
     const size_t panel = candidates_[i];
-    Int8Panels(job, blocks, panel, panel + 1);
+    multiply(job, blocks, panel, panel + 1, {});
     const size_t row = panel * kPanelRows;
     SoftCap(soft_cap, out.subspan(row, std::min(kPanelRows, w.rows - row)));
   });
