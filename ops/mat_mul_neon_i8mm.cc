@@ -1,7 +1,7 @@
 // Products of unpacked panels on 64-bit ARM with FEAT_I8MM: an instruction adds
 // the products of 2 x 8 with 8 x 2 bytes.
 
-#include <cstring>
+#include <cstddef>
 
 #include "hwy/base.h"
 #include "ops/unpacked_panels.h"
@@ -40,6 +40,21 @@ HWY_INLINE float32x4_t LoadTwice(const float* from) {
   return vcombine_f32(two, two);
 }
 
+// Returns the scale of a block and minus the sums of its codes.
+HWY_INLINE int32x4_t LoadSums(const Int8Block& x) {
+  constexpr size_t kBegin = offsetof(Int8Block, scale);
+  static_assert(offsetof(Int8Block, minus_sums) == kBegin + 4 &&
+                offsetof(Int8Block, minus_sum) == kBegin + 12);
+  return vreinterpretq_s32_u8(
+      vld1q_u8(reinterpret_cast<const uint8_t*>(&x) + kBegin));
+}
+
+// Returns one lane of a, twice, then that of b.
+template <int kLane>
+HWY_INLINE float32x4_t InPairs(float32x4_t a, float32x4_t b) {
+  return First(vdupq_laneq_f32(a, kLane), vdupq_laneq_f32(b, kLane));
+}
+
 // Adds to job.sums the products of kXPairs pairs of rows of x, from pair `pair`
 // on, with a part of the panel's rows. A vector holds the products of a pair
 // with a pair: those of the first row of x, then those of the second.
@@ -54,7 +69,7 @@ HWY_NOINLINE void Rows(const UnpackedJob& job, size_t pair, size_t part) {
   const float* HWY_RESTRICT offsets = job.w->offsets + part * kFirst;
   float* HWY_RESTRICT out = job.sums + 2 * pair * kPanelRows + part * kFirst;
   const PairedBlock* HWY_RESTRICT x =
-      job.paired_x + pair * (kUnpackedCols / kTileCols);
+      job.paired_x + pair * (kWidenedCols / kTileCols);
   float32x4_t sums[kXPairs][kWPairs];
   HWY_UNROLL(2)
   for (size_t p = 0; p < kXPairs; ++p) {
@@ -82,7 +97,7 @@ HWY_NOINLINE void Rows(const UnpackedJob& job, size_t pair, size_t part) {
         int8x16_t codes[kXPairs];
         HWY_UNROLL(2)
         for (size_t p = 0; p < kXPairs; ++p) {
-          codes[p] = vld1q_s8(x[p * (kUnpackedCols / kTileCols)]
+          codes[p] = vld1q_s8(x[p * (kWidenedCols / kTileCols)]
                                   .codes[group * kGroupSteps + i][0]);
         }
         HWY_UNROLL(4)
@@ -98,7 +113,7 @@ HWY_NOINLINE void Rows(const UnpackedJob& job, size_t pair, size_t part) {
       float32x4_t x_scales[kXPairs];
       HWY_UNROLL(2)
       for (size_t p = 0; p < kXPairs; ++p) {
-        x_scales[p] = vld1q_f32(x[p * (kUnpackedCols / kTileCols)].scales);
+        x_scales[p] = vld1q_f32(x[p * (kWidenedCols / kTileCols)].scales);
       }
       HWY_UNROLL(4)
       for (size_t q = 0; q < kWPairs; ++q) {
@@ -112,15 +127,16 @@ HWY_NOINLINE void Rows(const UnpackedJob& job, size_t pair, size_t part) {
       if constexpr (TraitsOf(kLayout).has_offset) {
         HWY_UNROLL(2)
         for (size_t p = 0; p < kXPairs; ++p) {
-          x_scales[p] = vld1q_f32(x[p * (kUnpackedCols / kTileCols)]
-                                      .sums[kGroups<kLayout> == 2 ? group : 2]);
+          x_scales[p] =
+              vld1q_f32(x[p * (kWidenedCols / kTileCols)]
+                            .minus_sums[kGroups<kLayout> == 2 ? group : 2]);
         }
         HWY_UNROLL(4)
         for (size_t q = 0; q < kWPairs; ++q) {
           const float32x4_t offset = LoadTwice(offsets + 2 * q);
           HWY_UNROLL(2)
           for (size_t p = 0; p < kXPairs; ++p) {
-            sums[p][q] = vfmaq_f32(sums[p][q], offset, x_scales[p]);
+            sums[p][q] = vfmsq_f32(sums[p][q], offset, x_scales[p]);
           }
         }
       }
@@ -157,24 +173,26 @@ void RowsOfLayout(const UnpackedJob& job) {
 }  // namespace neon_i8mm
 
 void NeonPairRows(const Int8Block* x0, const Int8Block* x1, size_t num_blocks,
-                  PairedBlock* out) {
-  const Int8Block* rows[] = {x0, x1};
-  for (size_t block = 0; block < num_blocks; ++block) {
-    PairedBlock& to = out[block];
-    for (size_t r = 0; r < 2; ++r) {
-      const Int8Block& from = rows[r][block];
-      for (size_t i = 0; i < kTileCols / 8; ++i) {
-        std::memcpy(to.codes[i][r], from.codes + 8 * i, 8);
-      }
-      const int32_t minus_sums[] = {from.minus_sums[0], from.minus_sums[1],
-                                    from.minus_sum};
-      for (size_t i = 2 * r; i < 2 * r + 2; ++i) {
-        to.scales[i] = from.scale;
-        for (size_t s = 0; s < 3; ++s) {
-          to.sums[s][i] = from.scale * static_cast<float>(-minus_sums[s]);
-        }
-      }
+                  bool sums, PairedBlock* out) {
+  using neon_i8mm::InPairs;
+  for (size_t block = 0; block < num_blocks; ++block, ++x0, ++x1, ++out) {
+    for (size_t i = 0; i < 2; ++i) {
+      const int64x2_t a = vreinterpretq_s64_s8(vld1q_s8(x0->codes + 16 * i));
+      const int64x2_t b = vreinterpretq_s64_s8(vld1q_s8(x1->codes + 16 * i));
+      vst1q_s8(out->codes[2 * i][0], vreinterpretq_s8_s64(vzip1q_s64(a, b)));
+      vst1q_s8(out->codes[2 * i + 1][0],
+               vreinterpretq_s8_s64(vzip2q_s64(a, b)));
     }
+    const int32x4_t a = neon_i8mm::LoadSums(*x0);
+    const int32x4_t b = neon_i8mm::LoadSums(*x1);
+    vst1q_f32(out->scales,
+              InPairs<0>(vreinterpretq_f32_s32(a), vreinterpretq_f32_s32(b)));
+    if (!sums) continue;
+    const float32x4_t a_sums = vmulq_n_f32(vcvtq_f32_s32(a), x0->scale);
+    const float32x4_t b_sums = vmulq_n_f32(vcvtq_f32_s32(b), x1->scale);
+    vst1q_f32(out->minus_sums[0], InPairs<1>(a_sums, b_sums));
+    vst1q_f32(out->minus_sums[1], InPairs<2>(a_sums, b_sums));
+    vst1q_f32(out->minus_sums[2], InPairs<3>(a_sums, b_sums));
   }
 }
 
@@ -196,7 +214,8 @@ HWY_POP_ATTRIBUTES
 
 namespace gemma::internal {
 
-void NeonPairRows(const Int8Block*, const Int8Block*, size_t, PairedBlock*) {}
+void NeonPairRows(const Int8Block*, const Int8Block*, size_t, bool,
+                  PairedBlock*) {}
 void NeonI8mmRows(const UnpackedJob&) {}
 
 }  // namespace gemma::internal

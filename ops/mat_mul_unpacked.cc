@@ -17,7 +17,7 @@ struct Scratch {
   // x, if the kernel wants it in a different form.
   union {
     alignas(64) int16_t widened_x[kPieceRows][kWidenedCols];
-    PairedBlock paired_x[kPieceRows / 2][kUnpackedCols / kTileCols];
+    PairedBlock paired_x[kPieceRows / 2][kWidenedCols / kTileCols];
   };
 };
 
@@ -29,7 +29,7 @@ struct RowsKernel {
   void (*widen)(const Int8Block* x, size_t num_blocks, int16_t* out);
   // Null if it is not kPairs.
   void (*pair)(const Int8Block* x0, const Int8Block* x1, size_t num_blocks,
-               PairedBlock* out);
+               bool sums, PairedBlock* out);
 };
 
 // Computes panels [begin, end), at most kPiecePanels, for rows [first, first +
@@ -42,7 +42,8 @@ void Piece(const RowsKernel& kernel, const MatMulJob& job, const Int8Block* x,
   const size_t even = hwy::RoundUpTo(count, size_t{2});
   const CodeForm form = FormOf(job.w.layout, kernel.form);
   const bool widens = form == CodeForm::kWide;
-  const size_t step = widens ? kWidenedCols : kUnpackedCols;
+  const bool pairs = form == CodeForm::kPairs;
+  const size_t step = widens || pairs ? kWidenedCols : kUnpackedCols;
   const size_t block_cols = TraitsOf(job.w.layout).block_cols;
   const Int8Block* rows[kPieceRows];
   std::memset(scratch.sums, 0, (end - begin) * sizeof(scratch.sums[0]));
@@ -56,8 +57,9 @@ void Piece(const RowsKernel& kernel, const MatMulJob& job, const Int8Block* x,
     for (size_t r = 0; widens && r < even; ++r) {
       kernel.widen(rows[r], num_blocks, scratch.widened_x[r]);
     }
-    for (size_t r = 0; form == CodeForm::kPairs && r < even; r += 2) {
-      kernel.pair(rows[r], rows[r + 1], num_blocks, scratch.paired_x[r / 2]);
+    for (size_t r = 0; pairs && r < even; r += 2) {
+      kernel.pair(rows[r], rows[r + 1], num_blocks,
+                  TraitsOf(job.w.layout).has_offset, scratch.paired_x[r / 2]);
     }
     for (size_t panel = begin; panel < end; ++panel) {
       float(*sums)[kPanelRows] = scratch.sums[panel - begin];

@@ -18,7 +18,7 @@ namespace gemma::internal {
 // The columns that are unpacked at a time. With the rows of x that they are
 // multiplied with, they stay in an L1 cache of 32 KiB.
 inline constexpr size_t kUnpackedCols = 1024;
-// If codes take 16 bits.
+// If codes take 16 bits, or x is in pairs of rows, which take as many.
 inline constexpr size_t kWidenedCols = kUnpackedCols / 2;
 
 // How codes are unpacked.
@@ -66,9 +66,9 @@ void Unpack(const PackedView& w, size_t panel, size_t begin, size_t end,
 struct PairedBlock {
   alignas(64) int8_t codes[kTileCols / 8][2][8];
   float scales[4];  // of the first row twice, then of the second
-  // As the scales: scale * sum of the codes, for each half of the columns and
-  // for both.
-  float sums[3][4];
+  // As the scales: scale * minus the sum of the codes, for each half of the
+  // columns and for both. Only for layouts with offsets.
+  float minus_sums[3][4];
 };
 
 // Writes the sums [count, kPanelRows] of rows [first, first + count) with a
@@ -87,7 +87,7 @@ struct UnpackedJob {
   // [num_rows, kWidenedCols]: their codes in 16 bits, if those of w are so. A
   // block has columns 0 and 2 of each four, then columns 1 and 3.
   const int16_t* widened_x;
-  // [num_rows / 2, kUnpackedCols / kTileCols]: their pairs, if codes are so.
+  // [num_rows / 2, kWidenedCols / kTileCols]: their pairs, if codes are so.
   const PairedBlock* paired_x;
   size_t num_rows;
   float* sums;  // [num_rows, kPanelRows]
@@ -103,7 +103,7 @@ void AvxVnniRows(const UnpackedJob& job);
 // last wants pairs of w, and of x from the second.
 void NeonDotProdRows(const UnpackedJob& job);
 void NeonPairRows(const Int8Block* x0, const Int8Block* x1, size_t num_blocks,
-                  PairedBlock* out);
+                  bool sums, PairedBlock* out);
 void NeonI8mmRows(const UnpackedJob& job);
 
 // As Int8Panels on the target AVX2, which also rounded x, with the same bits,
