@@ -43,6 +43,12 @@ class DoctorTest(CommandTest):
         simd = found["simd"]["facts"]
         self.assertIn(simd["chosen"], simd["compiled"])
         self.assertEqual(simd["cap"], "")
+        for weights, use in simd["products"].items():
+            text = f"{weights} weights: "
+            if use["decode"] != simd["chosen"]:
+                self.assertIn(text + use["decode"], found["simd"]["text"])
+            elif use["prefill"] != simd["chosen"]:
+                self.assertIn(text + use["prefill"] + " for prompts", found["simd"]["text"])
         flags = re.search(r"flags\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
         if platform.machine() == "x86_64" and flags and len(simd["compiled"]) > 1:
             flags = flags[1].split()

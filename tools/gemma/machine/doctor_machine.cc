@@ -63,8 +63,13 @@ Finding FindSimd() {
     products[product.weights] = {{"decode", product.decode},
                                  {"prefill", product.prefill}};
     if (product.decode == use.chosen && product.prefill == use.chosen) continue;
+    std::vector<std::string> uses;
+    if (product.decode != use.chosen) uses.push_back(product.decode);
+    if (product.prefill != product.decode) {
+      uses.push_back(product.prefill + " for prompts");
+    }
     absl::StrAppend(&finding.text, "; ", product.weights,
-                    " weights: ", product.prefill, " for prompts");
+                    " weights: ", absl::StrJoin(uses, ", "));
   }
   if (!use.cap.empty()) {
     absl::StrAppend(&finding.text, "; capped to ", use.cap);
