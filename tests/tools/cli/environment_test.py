@@ -29,6 +29,12 @@ class EnvironmentTest(CommandTest):
         environment = variables(MODEL=SPEAKING, BOS=1)
         self.assertEqual(self.succeeds_quietly("tokenize", "hello the cat", env=environment), expected)
         self.assertEqual(self.succeeds_quietly("tokenize", stdin=b"hello the cat", env=environment), expected)
+        ids = expected.split()
+        self.assertEqual(self.succeeds_quietly("tokenize", "--decode", *ids[1:], env=variables(MODEL=SPEAKING)),
+                         "hello the cat\n")
+        toy = MODELS / "embedding_gemma"
+        self.assertEqual(self.succeeds_quietly("embed", "hello", "the cat", env=variables(MODEL=toy)),
+                         self.succeeds_quietly("embed", toy, "hello", "the cat"))
         # An argument that is the path of a model is the model.
         environment = variables(MODEL="/no/model.gguf", BOS="true")
         self.assertEqual(self.succeeds_quietly("tokenize", SPEAKING, stdin=b"hello the cat", env=environment), expected)

@@ -115,7 +115,6 @@ class FileTest(CommandTest):
         self.fails(2, "quantize", SPEAKING, text, "q4", "-f", says="quantize has no option -f", cure="--force")
         self.assertEqual(text.read_text(), "hello the cat")
 
-
     def test_texts_come_three_ways(self):
         text, path = self.folder / "text", self.folder / "F.gguf"
         text.write_text("hello the cat")
@@ -128,6 +127,9 @@ class FileTest(CommandTest):
         environment = dict(os.environ, GEMMA_MODEL=str(SPEAKING), GEMMA_FILE="/no/file")
         self.assertEqual(self.succeeds_quietly("perplexity", text, env=environment),
                          self.succeeds_quietly("perplexity", SPEAKING, text))
+        self.assertEqual(self.succeeds_quietly("perplexity", "-", stdin=text.read_bytes(), env=environment),
+                         self.succeeds_quietly("perplexity", SPEAKING, stdin=text.read_bytes()))
+        self.fails(1, "perplexity", "texxt", env=environment, says="texxt: No such file")
         self.fails(1, "perplexity", SPEAKING, stdin=b"", says="standard input: no text to score")
         self.fails(1, "perplexity", SPEAKING, stdin=b"\xff", says="standard input: byte 0")
 

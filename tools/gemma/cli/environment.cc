@@ -71,20 +71,25 @@ bool IsForBatch(const CLI::App& command, const CLI::Option& option) {
 }
 
 // If a variable sets the model, the only word of the command line may be the
-// second argument: moves it there.
+// second argument, or the first of the words that the second argument collects:
+// moves it there.
 void ShiftArguments(CLI::App& command) {
   const std::vector<CLI::Option*> arguments = command.get_options(
       [](CLI::Option* option) { return option->get_positional(); });
   if (arguments.size() < 2 || arguments[0]->get_name() != kModel ||
-      arguments[0]->count() == 0 || arguments[1]->count() != 0 ||
+      arguments[0]->count() == 0 ||
+      (arguments[1]->count() != 0 && !Repeats(*arguments[1])) ||
       EnvironmentValue(VariableOf(*arguments[0])).empty()) {
     return;
   }
   const std::string text = arguments[0]->results()[0];
   const bool wants_file = arguments[1]->get_type_name() == "FILE";
-  if (wants_file ? !IsOtherFile(text) : NamesModel(text)) return;
+  if (NamesModel(text) && !(wants_file && IsOtherFile(text))) return;
+  std::vector<std::string> texts = arguments[1]->results();
+  texts.insert(texts.begin(), text);
   arguments[0]->clear();
-  Set(*arguments[1], {text});
+  arguments[1]->clear();
+  Set(*arguments[1], texts);
 }
 
 // Whether `names` has the option's name, "--top-k" or "PROMPT".

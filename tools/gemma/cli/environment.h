@@ -28,8 +28,9 @@ inline constexpr std::string_view kVariablesHelp =
 by GEMMA_MAX_TOKENS, MODEL by GEMMA_MODEL. The command line overrides
 variables. For an option without a value, set 1, true, 0 or false. For an
 option that may be repeated, set one value per line. An empty variable
-counts as not set. If GEMMA_MODEL is set, the only argument of run,
-tokenize or perplexity is the text, unless it names a model.
+counts as not set. If GEMMA_MODEL is set, the only argument of a command
+that takes MODEL and a text, or a file with a text, is this text or file,
+unless it names a model.
 )";
 
 // The variables of one command's options.

@@ -152,8 +152,16 @@ CLI::Option* AddTexts(CLI::App& app, const std::string& names,
                       const std::string& type_name,
                       std::vector<std::string>* values,
                       const std::string& description) {
-  return AddRaw(app, names, type_name, description,
-                [values](const std::string& text) { values->push_back(text); })
+  // All at once, so that GEMMA_MODEL can put a text before those found first.
+  return app
+      .add_option(
+          names,
+          [values](const CLI::results_t& results) {
+            *values = results;
+            return true;
+          },
+          description)
+      ->type_name(type_name)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
