@@ -60,6 +60,10 @@ class HabitsTest(CommandTest):
         for word, cure in COMMANDS.items():
             self.fails(2, word, "x", says=f"no command '{word}'", cure=cure)
         self.fails(2, "quantise", says="did you mean quantize?", cure="gemma --help")
+        for word in (TOY.parent, "README.md"):  # a folder and a file, but no model
+            (self.folder / "README.md").write_text("x")
+            self.fails(2, word, says=f"no command '{word}'", cure="gemma --help lists", cwd=self.folder)
+        self.fails(2, TOY, says="no command", cure=f'gemma run {TOY} "TEXT"')
         self.fails(2, "help", "fly", says="no command 'fly'", cure="gemma --help")
         self.fails(2, "run", TOY, "x", "--batch-size", "9", says="--batch-size requires --batch", cure="--chunk")
 

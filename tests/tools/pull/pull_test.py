@@ -567,7 +567,7 @@ class FailureTest(PullTest):
     def test_wrong_use(self):
         for source in ("hf://owner", "hf://owner/", "hf:///toy", "hf://../toy", "hf://owner/..", 
                        "hf://owner/toy/../x.gguf", "hf://owner/toy@", "hf://owner/toy@../x", "hf://own er/toy",
-                       "ftp://127.0.0.1/x.gguf", "http://127.0.0.1/x.bin", "http://", "no-such-model",
+                       "ftp://127.0.0.1/x.gguf", "http://127.0.0.1/x.bin", "http://",
                        "http://user:password@127.0.0.1/x.gguf", "", "../toy", "pip:other==1.0"):
             with self.subTest(source):
                 line, = self.pull_fails(2, source)
@@ -579,6 +579,9 @@ class FailureTest(PullTest):
                            ("gemma-3-1b", "gemma-3-1b-it-q4"), ("gemma-3-1b-it-Q4", "gemma-3-1b-it-q4"),
                            ("gemma3:1b-it-qat", "gemma-3-1b-it-qat"), ("gemma-3-27om", "gemma-3-270m")):
             self.pull_fails(2, name, cause=f"'{name}' is not in the catalogue", cure=f"did you mean {near}")
+        for name in ("no-such-model", "llama3", "mistral", "phi3:mini", "qwen2.5:7b"):
+            self.pull_fails(2, name, cause=f"'{name}' is not in the catalogue",
+                            cure="gemma runs only Gemma models; gemma list --all shows them")
         self.pull_fails(2, "hf://owner/toy", "--name", "../x", cause="'../x'")
         self.pull_fails(2, "hf://owner/toy", "--sha256", "0" * 64, cause="--sha256")
         self.pull_fails(2, "http://127.0.0.1/x.gguf", "--sha256", "12", cause="--sha256")

@@ -50,8 +50,7 @@ void AddPromptSource(CLI::App& app, PromptSource* source) {
 }
 
 absl::Status CheckOrder(const std::string& model, const PromptSource& source) {
-  if (!source.is_given || NamesModel(model) || !NamesModel(source.text) ||
-      IsOtherFile(source.text)) {
+  if (!source.is_given || NamesModel(model) || !LooksLikeModel(source.text)) {
     return absl::OkStatus();
   }
   return WithCure(absl::NotFoundError(absl::StrCat(

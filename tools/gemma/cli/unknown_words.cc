@@ -150,7 +150,7 @@ absl::Status UnknownCommand(const CLI::App& root, const std::string& word) {
                           word, " explains it");
     }
   }
-  if (hint.empty() && NamesModel(word)) {
+  if (hint.empty() && LooksLikeModel(word)) {
     hint = absl::StrCat("gemma run ", word, " \"TEXT\"");
   }
   return WithCure(

@@ -49,6 +49,14 @@ struct PullOptions {
   std::string format = "text";
 };
 
+// Whether this is a name as Ollama's: "phi3:mini".
+bool IsTagged(std::string_view text) {
+  const size_t colon = text.find(':');
+  return colon != std::string_view::npos &&
+         IsModelName(text.substr(0, colon)) &&
+         IsModelName(text.substr(colon + 1)) && text.substr(0, colon) != "pip";
+}
+
 // The source that MODEL means: a source, a name in the catalogue or a name in
 // the store.
 absl::StatusOr<ModelSource> FindSource(const std::string& model,
@@ -64,7 +72,7 @@ absl::StatusOr<ModelSource> FindSource(const std::string& model,
     if (!stored.has_value()) return NotInCatalogue(model);
     text = stored->source;
     name = model;
-  } else if (NearestInCatalogue(model) != nullptr) {
+  } else if (NearestInCatalogue(model) != nullptr || IsTagged(model)) {
     return NotInCatalogue(model);
   }
   absl::StatusOr<ModelSource> source = ParseSource(text);

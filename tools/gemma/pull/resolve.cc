@@ -73,8 +73,23 @@ absl::Status UnknownName(const std::string& model, const ModelStore& store) {
   }
   return WithCure(
       status,
-      absl::StrCat("gemma list --all shows the models that are here or can be ",
-                   "pulled", DidYouMean(model, KnownNames(store))));
+      absl::StrCat("gemma list --all shows the Gemma models that are here or ",
+                   "can be pulled", DidYouMean(model, KnownNames(store))));
+}
+
+// Whether a directory has no file that one with a model has: the configuration
+// of Hugging Face, a GGUF file, or the snapshots of Hugging Face's cache.
+bool IsOtherDirectory(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(path, error)) return false;
+  for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name == "config.json" || name == "snapshots" ||
+        absl::EndsWith(name, ".gguf")) {
+      return false;
+    }
+  }
+  return true;
 }
 
 // Whether the text is rather a sentence than a path.
@@ -150,7 +165,10 @@ absl::Status NotInCatalogue(const std::string& model) {
     names.emplace_back(entry.name);
   }
   const std::string near = DidYouMean(absl::AsciiStrToLower(model), names);
-  if (near.empty()) return status;
+  if (near.empty()) {
+    return WithCure(
+        status, "gemma runs only Gemma models; gemma list --all shows them");
+  }
   return WithCure(status, absl::StripPrefix(near, "; "));
 }
 
@@ -165,6 +183,10 @@ bool NamesModel(const std::string& text) {
   // A model with a broken record counts, too.
   const absl::StatusOr<std::optional<StoredModel>> stored = store->Find(text);
   return !stored.ok() || stored->has_value();
+}
+
+bool LooksLikeModel(const std::string& text) {
+  return NamesModel(text) && !IsOtherFile(text) && !IsOtherDirectory(text);
 }
 
 bool IsOtherFile(const std::string& path) {

@@ -29,6 +29,10 @@ absl::Status NotInCatalogue(const std::string& model);
 // ends in .gguf or .sbs.
 bool NamesModel(const std::string& text);
 
+// As NamesModel, but a file without the ending of a model's, and a directory
+// without a model's files, do not count.
+bool LooksLikeModel(const std::string& text);
+
 // Whether this is a file whose name is not that of a model.
 bool IsOtherFile(const std::string& path);
 
