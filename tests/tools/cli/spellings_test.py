@@ -133,6 +133,15 @@ class FileTest(CommandTest):
         self.fails(1, "perplexity", SPEAKING, stdin=b"", says="standard input: no text to score")
         self.fails(1, "perplexity", SPEAKING, stdin=b"\xff", says="standard input: byte 0")
 
+    def test_open_pipe_is_told(self):
+        quiet = self.start("perplexity", SPEAKING, "-q")
+        waiting = [self.start(*words) for words in (["perplexity", SPEAKING], ["compare", SPEAKING, SPEAKING],
+                                                    ["tokenize", SPEAKING])]
+        for process in waiting:  # side by side: each waits for two seconds
+            self.assertEqual(process.stderr.readline(), b"gemma: waiting for standard input\n", process.args)
+        self.assertEqual(quiet.communicate(b"hello the cat")[1], b"")
+        self.assertEqual(quiet.returncode, 0)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -11,17 +11,6 @@
 #include "tools/gemma/machine/model_error.h"
 
 namespace gemma::tools {
-namespace {
-
-absl::StatusOr<std::string> ReadUtf8(const std::string& path) {
-  GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(path));
-  GEMMA_RETURN_IF_ERROR(
-      CheckUtf8(text, path == kStdinArgument ? kStdinName : path));
-  return text;
-}
-
-}  // namespace
-
 const char kFillHelp[] =
     R"(With --fill-prefix, --fill-suffix or both, a model such as CodeGemma 2B
 or 7B writes the text between the two files. It reads both unchanged, with

@@ -1,6 +1,5 @@
 #include "tools/gemma/answer/prompt_source.h"
 
-#include <poll.h>
 #include <unistd.h>
 
 #include <string_view>
@@ -20,22 +19,15 @@
 namespace gemma::tools {
 namespace {
 
-absl::StatusOr<std::string> ReadPart(std::string_view path) {
-  GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(path));
-  GEMMA_RETURN_IF_ERROR(CheckUtf8(text, InputName(path)));
+constexpr std::string_view kWaitingForMore =
+    "waiting for standard input, which follows the prompt (without it: "
+    "</dev/null)";
+
+absl::StatusOr<std::string> ReadPart(std::string_view path,
+                                     std::string_view waiting) {
+  GEMMA_ASSIGN_OR_RETURN(std::string text, ReadUtf8(path, waiting));
   if (!text.empty() && text.back() == '\n') text.pop_back();
   return text;
-}
-
-// A program may have left a pipe open in which nothing will come. Says after a
-// while what is waited for.
-void NoteWaiting() {
-  constexpr int kPatienceMs = 2000;
-  pollfd input = {STDIN_FILENO, POLLIN, 0};
-  if (poll(&input, 1, kPatienceMs) != 0) return;
-  Note(
-      "waiting for standard input, which follows the prompt (without it: "
-      "</dev/null)");
 }
 
 }  // namespace
@@ -61,24 +53,27 @@ absl::Status CheckOrder(const std::string& model, const PromptSource& source) {
 
 absl::StatusOr<std::string> ReadPrompt(const PromptSource& source,
                                        bool stdin_taken, bool quiet) {
+  const std::string_view waiting = quiet ? "" : kWaiting;
   std::vector<std::string> parts;
   if (source.text != kStdinArgument) {
     GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(source.text, "PROMPT")));
     parts.push_back(source.text);
   }
   if (!source.file.empty()) {
-    GEMMA_ASSIGN_OR_RETURN(parts.emplace_back(), ReadPart(source.file));
+    GEMMA_ASSIGN_OR_RETURN(parts.emplace_back(),
+                           ReadPart(source.file, waiting));
     stdin_taken = stdin_taken || source.file == kStdinArgument;
   }
   if (parts.empty()) {
     if (isatty(STDIN_FILENO) == 1 && !quiet) {
       Note("type the prompt, then Enter and Ctrl-D");
     }
-    return ReadPart(kStdinArgument);
+    return ReadPart(kStdinArgument, waiting);
   }
   if (!stdin_taken && StdinIsRedirected()) {
-    if (!quiet) NoteWaiting();
-    GEMMA_ASSIGN_OR_RETURN(std::string text, ReadPart(kStdinArgument));
+    GEMMA_ASSIGN_OR_RETURN(
+        std::string text,
+        ReadPart(kStdinArgument, quiet ? "" : kWaitingForMore));
     if (!text.empty()) parts.push_back(std::move(text));
   }
   return absl::StrJoin(parts, "\n\n");

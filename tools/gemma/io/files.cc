@@ -65,6 +65,13 @@ absl::Status WaitForInput(int fd) {
   return InterruptedError();
 }
 
+void NoteWaiting(std::string_view note) {
+  constexpr int kPatienceMs = 2000;
+  if (IsQuiet() || isatty(STDIN_FILENO) == 1) return;
+  pollfd input = {STDIN_FILENO, POLLIN, 0};
+  if (poll(&input, 1, kPatienceMs) == 0) Note(note);
+}
+
 bool StdinIsRedirected() {
   struct stat info;
   if (fstat(STDIN_FILENO, &info) != 0) return false;
@@ -83,6 +90,14 @@ absl::StatusOr<std::string> ReadText(std::string_view path) {
   if (fd < 0) return SystemError(name, errno);
   absl::StatusOr<std::string> text = ReadAll(fd, name);
   close(fd);
+  return text;
+}
+
+absl::StatusOr<std::string> ReadUtf8(std::string_view path,
+                                     std::string_view waiting) {
+  if (path == kStdinArgument && !waiting.empty()) NoteWaiting(waiting);
+  GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(path));
+  GEMMA_RETURN_IF_ERROR(CheckUtf8(text, InputName(path)));
   return text;
 }
 

@@ -31,9 +31,22 @@ std::string_view InputName(std::string_view path);
 // interrupt.
 absl::Status WaitForInput(int fd);
 
+// A note for NoteWaiting.
+inline constexpr std::string_view kWaiting = "waiting for standard input";
+
+// Waits for standard input, and after two seconds prints `note`: a program may
+// have left a pipe open in which nothing will come. On a terminal or with
+// IsQuiet(), returns at once.
+void NoteWaiting(std::string_view note);
+
 // Returns the bytes of a file, or of standard input if `path` is "-". Returns
 // InterruptedError at an interrupt.
 absl::StatusOr<std::string> ReadText(std::string_view path);
+
+// As ReadText, but fails if the bytes are not UTF-8. For standard input, calls
+// NoteWaiting(waiting), unless that is "".
+absl::StatusOr<std::string> ReadUtf8(std::string_view path,
+                                     std::string_view waiting = "");
 
 // Returns the bytes of a regular file, also if its name is "-".
 absl::StatusOr<std::string> ReadFile(const std::string& path);

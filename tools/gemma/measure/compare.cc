@@ -115,7 +115,8 @@ absl::StatusOr<Task> MakeTask(const CompareOptions& options, const Model& base,
 // either is loaded.
 absl::StatusOr<Task> Prepare(const CompareOptions& options) {
   GEMMA_RETURN_IF_ERROR(CheckWindow(options.other));
-  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(options.file));
+  GEMMA_ASSIGN_OR_RETURN(const std::string text,
+                         ReadUtf8(options.file, kWaiting));
   GEMMA_ASSIGN_OR_RETURN(const Model base, ReadOutline(BaseOptions(options)));
   GEMMA_ASSIGN_OR_RETURN(const Model other, ReadOutline(options.other));
   GEMMA_ASSIGN_OR_RETURN(Task task, MakeTask(options, base, other, text));

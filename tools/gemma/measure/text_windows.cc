@@ -40,12 +40,6 @@ absl::Status FindTextFile(std::string_view command, std::string* file) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> ReadTextFile(const std::string& file) {
-  GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(file));
-  GEMMA_RETURN_IF_ERROR(CheckUtf8(text, InputName(file)));
-  return text;
-}
-
 absl::StatusOr<std::vector<TokenId>> TokensOf(const Model& model,
                                               std::string_view text,
                                               const std::string& file) {
@@ -72,7 +66,7 @@ size_t WindowSize(const ModelOptions& options, const ModelConfig& config) {
 absl::StatusOr<WindowedText> LoadWindowedText(const ModelOptions& options,
                                               const std::string& file) {
   GEMMA_ASSIGN_OR_RETURN(Model model, LoadModel(options));
-  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(file));
+  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadUtf8(file, kWaiting));
   GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,
                          TokensOf(model, text, file));
   const size_t window = WindowSize(options, model.config());

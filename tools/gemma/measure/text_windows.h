@@ -31,10 +31,6 @@ void AddTextFile(CLI::App& app, std::string* file,
 // if that is a terminal or /dev/null. `command`: "perplexity MODEL".
 absl::Status FindTextFile(std::string_view command, std::string* file);
 
-// Reads the text of a file, or of standard input ("-"). Fails if it is not
-// UTF-8.
-absl::StatusOr<std::string> ReadTextFile(const std::string& file);
-
 // Tokenizes the text. Fails if it has no tokens; the error names `file`.
 absl::StatusOr<std::vector<TokenId>> TokensOf(const Model& model,
                                               std::string_view text,

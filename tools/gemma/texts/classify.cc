@@ -73,14 +73,13 @@ absl::StatusOr<std::string> ReadInput(const ClassifyOptions& options) {
     GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(options.text, "TEXT")));
     return options.text;
   }
-  const bool from_stdin = options.file.empty() || options.file == options.text;
-  if (from_stdin && isatty(STDIN_FILENO) == 1 && !options.model.quiet) {
+  const std::string path = options.file.empty() ? options.text : options.file;
+  if (path == kStdinArgument && isatty(STDIN_FILENO) == 1 &&
+      !options.model.quiet) {
     Note("type the text, then Enter and Ctrl-D");
   }
   GEMMA_ASSIGN_OR_RETURN(std::string text,
-                         ReadText(from_stdin ? kStdinArgument : options.file));
-  GEMMA_RETURN_IF_ERROR(
-      CheckUtf8(text, from_stdin ? kStdinName : options.file));
+                         ReadUtf8(path, options.model.quiet ? "" : kWaiting));
   // The line end that `echo` adds is not part of the text.
   if (!text.empty() && text.back() == '\n') text.pop_back();
   return text;

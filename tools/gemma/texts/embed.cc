@@ -192,6 +192,10 @@ absl::Status Embed(const EmbedCommandOptions& options) {
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   GEMMA_ASSIGN_OR_RETURN(const Embedder embedder,
                          CreateEmbedder(model, options));
+  if (options.input.texts.empty() && options.input.file.empty() &&
+      !options.model.quiet) {
+    NoteWaiting(kWaiting);
+  }
   GEMMA_ASSIGN_OR_RETURN(std::vector<EmbedInput> inputs,
                          ReadInputs(options.input, embedder));
   GEMMA_RETURN_IF_ERROR(

@@ -84,10 +84,8 @@ absl::StatusOr<std::vector<EmbedInput>> ReadLines(const Prefixes& prefixes) {
   const EmbedInputOptions& options = prefixes.options;
   const std::string path =
       options.file.empty() ? std::string(kStdinArgument) : options.file;
-  const std::string name =
-      path == kStdinArgument ? std::string(kStdinName) : path;
-  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadText(path));
-  GEMMA_RETURN_IF_ERROR(CheckUtf8(text, name));
+  const std::string name(InputName(path));
+  GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadUtf8(path));
   GEMMA_ASSIGN_OR_RETURN(const std::string prefix, prefixes.Common());
   std::vector<EmbedInput> inputs;
   size_t number = 0;

@@ -68,11 +68,7 @@ absl::StatusOr<std::string> ReadScopeText(const ScopeOptions& options) {
   if (options.file.empty() && options.text != kStdinArgument) {
     return options.text;
   }
-  const std::string path = options.file.empty() ? options.text : options.file;
-  GEMMA_ASSIGN_OR_RETURN(std::string text, ReadText(path));
-  GEMMA_RETURN_IF_ERROR(
-      CheckUtf8(text, path == kStdinArgument ? kStdinName : path));
-  return text;
+  return ReadUtf8(options.file.empty() ? options.text : options.file, kWaiting);
 }
 
 // The features of a token that the report lists, the strongest; 0: all.

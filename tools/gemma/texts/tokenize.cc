@@ -70,15 +70,12 @@ absl::Status Check(const TokenizeOptions& options) {
 }
 
 absl::StatusOr<std::string> ReadInput(const TokenizeOptions& options) {
-  std::string text = TextOf(options);
+  const std::string text = TextOf(options);
   if (text != kStdinArgument) {
     GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(text, "TEXT")));
     return text;
   }
-  const std::string path = options.file.empty() ? text : options.file;
-  GEMMA_ASSIGN_OR_RETURN(text, ReadText(path));
-  GEMMA_RETURN_IF_ERROR(CheckUtf8(text, InputName(path)));
-  return text;
+  return ReadUtf8(options.file.empty() ? text : options.file, kWaiting);
 }
 
 // Reads token ids between blanks, commas or brackets, so that the output of
