@@ -41,6 +41,10 @@ std::string FieldHint(std::string_view field,
 std::string_view NearestType(std::string_view type,
                              const std::vector<std::string>& types);
 
+// Whether a type, in any case, is one in which --layout gguf writes weights,
+// under another name than gemma's: "Q8_0".
+bool IsTypeOfGguf(std::string_view type);
+
 }  // namespace gemma::tools
 
 #endif  // GEMMA_TOOLS_GEMMA_CLI_HABITS_H_

@@ -138,8 +138,8 @@ void AddModelSettings(CLI::App& app, ModelOptions* options,
   AddChoice(app, "--activations", &options->activations, {"float32", "int8"},
             "Type of activations that are multiplied with\nquantized weights: "
             "int8 is fast, float32 exact");
-  AddWeightType(app, "--quantize", &options->quantize, WeightTypeNames(),
-                "Convert weights to this type while loading");
+  AddChoice(app, "--quantize", &options->quantize, WeightTypeNames(),
+            "Convert weights to this type while loading");
   AddLora(app, &options->adapters);
   app.add_flag("--deterministic", options->deterministic,
                "Compute the same bits for any --chunk, on every\nCPU");

@@ -82,16 +82,16 @@ std::string ParseReal(std::string_view text, float* value) {
 std::string ParseChoice(std::string_view text,
                         const std::vector<std::string>& choices,
                         std::string* value) {
-  const std::string lower = absl::AsciiStrToLower(text);
   const auto same = [&](const std::string& choice) {
-    return absl::EqualsIgnoreCase(choice, lower);
+    return absl::EqualsIgnoreCase(choice, text);
   };
   const auto found = std::find_if(choices.begin(), choices.end(), same);
   if (found != choices.end()) {
     *value = *found;
     return "";
   }
-  const std::string_view near = NearestType(lower, choices);
+  const std::string_view near =
+      NearestType(absl::AsciiStrToLower(text), choices);
   return absl::StrCat("one of ", absl::StrJoin(choices, "|"),
                       near.empty() ? "" : "; the nearest is ", near);
 }
@@ -193,24 +193,6 @@ std::vector<std::string> WeightTypeNames() {
     names.emplace_back(WeightTypeName(type));
   }
   return names;
-}
-
-CLI::Option* AddWeightType(CLI::App& app, const std::string& names,
-                           std::string* value,
-                           const std::vector<std::string>& types,
-                           const std::string& description) {
-  const auto parse = [=, &app](const std::string& text) -> std::string {
-    const std::string wanted = ParseChoice(text, types, value);
-    const std::string lower = absl::AsciiStrToLower(text);
-    if (wanted.empty() || app.get_option_no_throw("--layout") == nullptr ||
-        (lower != "q8_0" && lower != "q6_k" && lower != "iq4_nl")) {
-      return wanted;
-    }
-    return absl::StrCat(wanted, ", which --layout gguf writes as ",
-                        absl::AsciiStrToUpper(lower));
-  };
-  return AddParsed(app, names, absl::StrJoin(types, "|"), description, parse)
-      ->default_str(*value);
 }
 
 void AddQuiet(CLI::App& app, bool* quiet) {

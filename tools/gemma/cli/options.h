@@ -25,6 +25,7 @@ std::string ParseTokens(std::string_view text, size_t least, size_t most,
                         size_t* value);
 std::string ParseReal(std::string_view text, float* value);
 // Accepts any letter case, and sets the choice as it is written in `choices`.
+// For a type of another tool, such as q4_k_m, names the nearest choice, too.
 std::string ParseChoice(std::string_view text,
                         const std::vector<std::string>& choices,
                         std::string* value);
@@ -71,20 +72,13 @@ CLI::Option* AddTextArguments(CLI::App& app, const std::string& name,
                               std::vector<std::string>* values,
                               const std::string& description);
 
-// Adds an option whose value is one of `choices`.
+// Adds an option whose value is one of `choices`, in any case (ParseChoice).
 CLI::Option* AddChoice(CLI::App& app, const std::string& names,
                        std::string* value, std::vector<std::string> choices,
                        const std::string& description);
 
 // Returns the names of all weight types.
 std::vector<std::string> WeightTypeNames();
-
-// Adds an option or argument whose value is one of `types`, in any case. For a
-// type of another tool, such as q4_k_m, the error names the nearest of ours.
-CLI::Option* AddWeightType(CLI::App& app, const std::string& names,
-                           std::string* value,
-                           const std::vector<std::string>& types,
-                           const std::string& description);
 
 // Adds -q. Commands that load a model give ModelOptions::quiet.
 void AddQuiet(CLI::App& app, bool* quiet);

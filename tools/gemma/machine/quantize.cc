@@ -10,12 +10,14 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/common_options.h"
+#include "tools/gemma/cli/habits.h"
 #include "tools/gemma/cli/model_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
@@ -99,6 +101,21 @@ std::vector<std::string> TypesOrSame() {
   std::vector<std::string> names = WeightTypeNames();
   names.push_back(kSame);
   return names;
+}
+
+// Adds an option or argument for a type of weights. If the value is a type of
+// GGUF, the error also says how to write it.
+CLI::Option* AddType(CLI::App& app, const std::string& names,
+                     std::string* value, const std::vector<std::string>& types,
+                     const std::string& description) {
+  const auto parse = [=](const std::string& text) {
+    const std::string wanted = ParseChoice(text, types, value);
+    if (wanted.empty() || !IsTypeOfGguf(text)) return wanted;
+    return absl::StrCat(wanted, ", which --layout gguf writes as ",
+                        absl::AsciiStrToUpper(text));
+  };
+  return AddParsed(app, names, absl::StrJoin(types, "|"), description, parse)
+      ->default_str(*value);
 }
 
 // Adds a cure if one is known.
@@ -265,23 +282,23 @@ void AddQuantize(CLI::App& app, Action* action) {
       ->required();
   // As llama-quantize takes it.
   const CLI::Option* argument =
-      AddWeightType(*command, "TYPE", &options->type, WeightTypeNames(),
-                    "As --type; wanted unless --type or --bits is given")
+      AddType(*command, "TYPE", &options->type, WeightTypeNames(),
+              "As --type; wanted unless --type or --bits is given")
           ->default_str("");
   const CLI::Option* type =
-      AddWeightType(*command, "--type", &options->type, WeightTypeNames(),
-                    "Type to convert matrices to; a matrix that has\n"
-                    "no more bits than this type stays as it is")
+      AddType(*command, "--type", &options->type, WeightTypeNames(),
+              "Type to convert matrices to; a matrix that has\n"
+              "no more bits than this type stays as it is")
           ->default_str("");
   AddNumber(*command, "--bits", &options->bits,
             "The most bits per weight, on average: mixes\n"
             "the types that lose least; 0: use --type");
-  AddWeightType(*command, "--table-type", &options->table_type, TypesOrSame(),
-                "Type of per-layer embeddings (Gemma 4), which stay\n"
-                "in the file; same: as the matrices");
-  AddWeightType(*command, "--expert-type", &options->expert_type, TypesOrSame(),
-                "Type of experts (Gemma 4 26B-A4B), whose router\n"
-                "is kept; same: as the matrices");
+  AddType(*command, "--table-type", &options->table_type, TypesOrSame(),
+          "Type of per-layer embeddings (Gemma 4), which stay\n"
+          "in the file; same: as the matrices");
+  AddType(*command, "--expert-type", &options->expert_type, TypesOrSame(),
+          "Type of experts (Gemma 4 26B-A4B), whose router\n"
+          "is kept; same: as the matrices");
   AddChoice(*command, "--layout", &options->layout, {"packed", "gguf"},
             "packed: mapped into memory and run as it is;\n"
             "gguf: for llama.cpp too");
