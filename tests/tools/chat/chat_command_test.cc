@@ -62,8 +62,10 @@ TEST(ChatCommand, OtherProgramsWordsLead) {
   EXPECT_EQ(ErrorOf(status), "no command '/show'");
   EXPECT_THAT(CureOf(status), HasSubstr("/model shows the model"));
   AnswerOptions options;
-  EXPECT_THAT(CureOf(ChangeSetting("num_ctx", "8192", &options)),
-              HasSubstr("/set context N"));
+  EXPECT_THAT(CureOf(ChangeSetting("mirostat", "1", &options)),
+              HasSubstr("gemma samples by temperature"));
+  EXPECT_THAT(CureOf(ChangeSetting("model", "x", &options)),
+              HasSubstr("/model NAME"));
 }
 
 TEST(ChatCommand, OllamaLinesMeanOurs) {
@@ -83,6 +85,16 @@ TEST(ChatCommand, OllamaLinesMeanOurs) {
            {"/set parameter num_ctx 8192", ChatCommand::kSet, "context 8192"},
            {"/set parameter num_predict 9", ChatCommand::kSet, "max-tokens 9"},
            {"/set parameter top_k 4", ChatCommand::kSet, "top-k 4"},
+           {"/set\tparameter\tnum_ctx\t300", ChatCommand::kSet, "context 300"},
+           {"/set num_ctx 300", ChatCommand::kSet, "context 300"},
+           {"/set  repeat_penalty  1.1", ChatCommand::kSet,
+            "repetition-penalty 1.1"},
+           {"/set parameter repeat_last_n 9", ChatCommand::kSet,
+            "penalty-window 9"},
+           {"/set temp 0", ChatCommand::kSet, "temperature 0"},
+           {"/set num_ctx", ChatCommand::kSet, "context"},
+           {"/set a_b 1", ChatCommand::kSet, "a_b 1"},
+           {"/show\tinfo", ChatCommand::kModel, ""},
            {"/set parameter stop a_b", ChatCommand::kSet, "stop a_b"},
            {"/set parameter", ChatCommand::kSet, ""},
            {"/set quiet", ChatCommand::kSet, "verbose off"},

@@ -74,6 +74,9 @@ class ChatTest(CommandTest):
                          arguments=["--top-k", "9"])
         self.assertEqual(re.findall(r"top-k: (\d+)", text), ["9", "7", "9"])
         self.assertEqual(re.findall(r"max-tokens: (\d+)", text), ["4", "2", "2"])
+        text = self.says("/set top-k\t5", "/set repeat_penalty 1.5", "/set")
+        self.assertIn("top-k: 5\n", text)
+        self.assertIn("repetition-penalty: 1.5\n", text)
         for line, says in (("/set top-k x", "'x'"), ("/set topk 1", "did you mean top-k?"),
                            ("/set temperature -1", "wanted 0 or more")):
             result = self.chat(line)

@@ -6,9 +6,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_replace.h"
-#include "absl/strings/strip.h"
 #include "src/base/internal.h"
+#include "tools/gemma/chat/chat_settings.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/nearest.h"
 
@@ -54,7 +53,7 @@ constexpr OtherName kOtherNames[] = {
     {"/?", "/help"},    {"/reset", "/clear"}, {"/new", "/clear"},
 };
 
-// A line of Ollama, or its beginning, and ours that does the same.
+// A line of Ollama, and ours that does the same.
 struct OtherLine {
   std::string_view line;
   std::string_view own;
@@ -65,17 +64,6 @@ constexpr OtherLine kOtherLines[] = {
     {"/show parameters", "/set"},       {"/set parameters", "/set"},
     {"/set quiet", "/set verbose off"}, {"/set think", "/think on"},
     {"/set nothink", "/think off"},
-};
-constexpr OtherLine kOtherBeginnings[] = {
-    {"/set system", "/system"},
-    {"/set parameter", "/set"},
-};
-// Names of settings, after underscores became hyphens.
-constexpr OtherLine kOtherSettings[] = {
-    {"num-ctx", "context"},
-    {"num-predict", "max-tokens"},
-    {"repeat-penalty", "repetition-penalty"},
-    {"repeat-last-n", "penalty-window"},
 };
 
 // What does here what a command of another program does.
@@ -111,31 +99,21 @@ constexpr std::string_view kHelpFooter =
     "Up and Ctrl-R find earlier lines; Tab completes commands and file "
     "names.\n";
 
-// "num_ctx 8k" as "context 8k".
-std::string WithOwnSetting(std::string_view setting) {
-  const size_t end = std::min(setting.find(' '), setting.size());
-  std::string name = absl::StrReplaceAll(setting.substr(0, end), {{"_", "-"}});
-  for (const OtherLine& other : kOtherSettings) {
-    if (other.line == name) name = other.own;
-  }
-  return absl::StrCat(name, setting.substr(end));
-}
-
 // The line as one of ours, if it is one of Ollama's that means the same.
 std::string InOwnWords(std::string_view line) {
-  for (const OtherLine& other : kOtherLines) {
-    if (other.line == line) return std::string(other.own);
+  const auto [command, argument] = SplitWord(line);
+  const auto [word, rest] = SplitWord(argument);
+  if (rest.empty()) {
+    const std::string both = absl::StrCat(command, " ", word);
+    for (const OtherLine& other : kOtherLines) {
+      if (other.line == both) return std::string(other.own);
+    }
   }
-  for (const OtherLine& other : kOtherBeginnings) {
-    std::string_view rest = line;
-    if (!absl::ConsumePrefix(&rest, other.line)) continue;
-    if (!rest.empty() && rest[0] != ' ') continue;
-    rest = absl::StripLeadingAsciiWhitespace(rest);
-    if (rest.empty()) return std::string(other.own);
-    return absl::StrCat(other.own, " ",
-                        other.own == "/set" ? WithOwnSetting(rest) : rest);
-  }
-  return std::string(line);
+  if (command != "/set") return std::string(line);
+  if (word == "system") return absl::StrCat("/system ", rest);
+  const auto [name, value] =
+      word == "parameter" ? SplitWord(rest) : std::pair(word, rest);
+  return absl::StrCat("/set ", OwnSetting(name), " ", value);
 }
 
 bool TakesArgument(const ChatCommandInfo& info) {
@@ -166,6 +144,11 @@ absl::StatusOr<ChatCommandInfo> FindCommand(std::string_view name) {
 
 }  // namespace
 
+std::pair<std::string_view, std::string_view> SplitWord(std::string_view text) {
+  const size_t end = std::min(text.find_first_of(" \t\r\n"), text.size());
+  return {text.substr(0, end), absl::StripAsciiWhitespace(text.substr(end))};
+}
+
 absl::Span<const ChatCommandInfo> ChatCommands() { return kCommands; }
 
 std::vector<std::string> ChatCommandNames() {
@@ -182,14 +165,9 @@ absl::StatusOr<ChatLine> ParseChatLine(std::string_view text) {
     return ChatLine{ChatCommand::kMessage, std::string(text.substr(1))};
   }
   const std::string own = InOwnWords(text);
-  text = own;
-  const size_t end = text.find_first_of(" \t\n");
-  const absl::StatusOr<ChatCommandInfo> info = FindCommand(text.substr(0, end));
+  const auto [name, argument] = SplitWord(own);
+  const absl::StatusOr<ChatCommandInfo> info = FindCommand(name);
   if (!info.ok()) return info.status();
-  const std::string_view argument =
-      end == std::string_view::npos
-          ? ""
-          : absl::StripAsciiWhitespace(text.substr(end));
   if (!argument.empty() && !TakesArgument(*info)) {
     return absl::InvalidArgumentError(absl::StrCat(
         info->name, ": found '", argument, "', wanted nothing after it"));

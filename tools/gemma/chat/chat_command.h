@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -44,6 +45,10 @@ struct ChatCommandInfo {
   std::string_view help;
 };
 
+// The first word of a text, and the rest without the blanks around it. Blanks
+// are also tabs and line ends.
+std::pair<std::string_view, std::string_view> SplitWord(std::string_view text);
+
 // All commands in the order of /help.
 absl::Span<const ChatCommandInfo> ChatCommands();
 
@@ -52,7 +57,8 @@ std::vector<std::string> ChatCommandNames();
 
 // `text` must have no blanks at its ends. InvalidArgument if a command does not
 // exist, lacks an argument or has an unwanted one. For a command of another
-// program, the error says what does the same here.
+// program, the error says what does the same here. The argument of /set has
+// gemma's name of a setting (OwnSetting).
 absl::StatusOr<ChatLine> ParseChatLine(std::string_view text);
 
 // The text of /help, in lines of at most 80 characters.

@@ -5,10 +5,10 @@
 #include <string_view>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
+#include "tools/gemma/chat/chat_command.h"
 #include "tools/gemma/chat/chat_loop.h"
 #include "tools/gemma/chat/chat_settings.h"
 #include "tools/gemma/cli/options.h"
@@ -47,14 +47,9 @@ absl::Status ChatLoop::Set(const std::string& argument) {
     Tell(text);
     return absl::OkStatus();
   }
-  const size_t blank = argument.find(' ');
-  const std::string name = argument.substr(0, blank);
-  const std::string_view value =
-      blank == std::string::npos
-          ? ""
-          : absl::StripAsciiWhitespace(
-                std::string_view(argument).substr(blank));
-  GEMMA_RETURN_IF_ERROR(SetOne(name, value, blank != std::string::npos));
+  const auto [word, value] = SplitWord(argument);
+  const std::string name(word);
+  GEMMA_RETURN_IF_ERROR(SetOne(name, value, !value.empty()));
   const bool is_reset = value.empty() && name != kVerboseSetting;
   if (!is_reset && !reader_->is_interactive()) return absl::OkStatus();
   for (const auto& [known, now] : AllSettings()) {

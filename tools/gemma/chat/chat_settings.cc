@@ -1,12 +1,16 @@
 #include "tools/gemma/chat/chat_settings.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 #include "src/base/internal.h"
 #include "src/base/json.h"
 #include "src/base/status_macros.h"
+#include "tools/gemma/cli/habits.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/nearest.h"
 
@@ -44,18 +48,23 @@ constexpr SettingHint kSettingHints[] = {
     {"format", "gemma run --format json answers in JSON"},
     {"history", "GEMMA_HISTORY names the file of typed lines"},
     {"nohistory", "GEMMA_HISTORY= keeps no typed lines"},
-    {"num_ctx", "/set context N"},
-    {"num_predict", "/set max-tokens N"},
+    {"model", "/model NAME goes on with another model"},
 };
+
+std::string HintOnSetting(std::string_view name) {
+  for (const SettingHint& hint : kSettingHints) {
+    if (hint.name == name) return std::string(hint.hint);
+  }
+  return OptionHint(absl::StrCat("--", name), "chat", {});
+}
 
 absl::StatusOr<const AnswerOption*> Find(std::string_view name) {
   const AnswerOption* option = FindAnswerOption(name);
   if (option != nullptr && IsSetting(*option)) return option;
-  for (const SettingHint& hint : kSettingHints) {
-    if (hint.name != name) continue;
+  if (const std::string hint = HintOnSetting(name); !hint.empty()) {
     return WithCure(
         absl::InvalidArgumentError(absl::StrCat("no setting '", name, "'")),
-        hint.hint);
+        hint);
   }
   return absl::InvalidArgumentError(
       absl::StrCat("no setting '", name, "'",
@@ -119,6 +128,19 @@ std::vector<std::string> AllSettingNames() {
     names.emplace_back(name);
   }
   return names;
+}
+
+std::string OwnSetting(std::string_view name) {
+  const std::vector<std::string> all = AllSettingNames();
+  const std::string dashes = absl::StrReplaceAll(name, {{"_", "-"}});
+  const std::string_view option = OwnOption(absl::StrCat("--", name));
+  for (const std::string_view own :
+       {std::string_view(dashes), absl::StripPrefix(option, "--")}) {
+    if (std::find(all.begin(), all.end(), own) != all.end()) {
+      return std::string(own);
+    }
+  }
+  return std::string(name);
 }
 
 std::vector<std::pair<std::string, std::string>> Settings(

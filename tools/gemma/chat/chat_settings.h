@@ -28,6 +28,10 @@ std::vector<std::string> SettingNames();
 // These and the settings of the chat.
 std::vector<std::string> AllSettingNames();
 
+// The setting that a name of another program means, such as "context" for
+// "num_ctx", or the name as it is.
+std::string OwnSetting(std::string_view name);
+
 // Names and values, in the order of SettingNames and in the form that
 // ChangeSetting reads. `stop` is a JSON array of strings. `max-tokens` is empty
 // if it is not set.

@@ -189,15 +189,13 @@ constexpr std::string_view kOtherWords =
 // Fields of requests to other programs, and gemma's field in a batch. The
 // habits of options count, too.
 constexpr Habit kFields[] = {
-    {"max_length n_predict", "max_tokens"},
-    {"stop_sequences stop_strings antiprompt", "stop"},
+    {"max_length", "max_tokens"},
+    {"stop_sequences stop_strings", "stop"},
     {"input inputs text content query question", "prompt"},
-    {"instructions system_prompt", "system"},
+    {"instructions", "system"},
     {"custom_id", "id"},
-    {"enable_thinking reasoning", "think"},
     {"functions", "tools"},
     {"typ_p", "typical_p"},
-    {"random_seed", "seed"},
     {"bias", "logit_bias"},
 };
 
@@ -257,6 +255,12 @@ std::string_view Find(const Habit (&habits)[kSize], std::string_view word) {
   return "";
 }
 
+// "--top-k" for "--top_k".
+std::string Spelled(std::string_view option) {
+  if (!absl::StartsWith(option, "--")) return std::string(option);
+  return absl::StrReplaceAll(option, {{"_", "-"}});
+}
+
 }  // namespace
 
 std::string_view CommandAlias(std::string_view word) {
@@ -300,22 +304,23 @@ std::string FieldHint(std::string_view field,
   }
   std::string name(Find(kFields, field));
   if (name.empty()) {
-    const std::string dashes = absl::StrReplaceAll(field, {{"_", "-"}});
-    const std::string_view option =
-        Find(kOptionHints, absl::StrCat("--", dashes));
-    name = absl::StrReplaceAll(absl::StripPrefix(option, "--"), {{"-", "_"}});
-    if (name.empty()) name = absl::StrReplaceAll(dashes, {{"-", "_"}});
+    const std::string_view option = OwnOption(absl::StrCat("--", field));
+    name = absl::StrReplaceAll(
+        option.empty() ? field : absl::StripPrefix(option, "--"), {{"-", "_"}});
   }
   if (std::find(own.begin(), own.end(), name) == own.end()) return "";
   return absl::StrCat("gemma's field is ", name);
 }
 
+std::string_view OwnOption(std::string_view option) {
+  const std::string_view hint = Find(kOptionHints, Spelled(option));
+  // "--lora" of "--lora FILE=SCALE"
+  return absl::StartsWith(hint, "--") ? hint.substr(0, hint.find(' ')) : "";
+}
+
 std::string OptionHint(std::string_view option, std::string_view command,
                        const std::vector<std::string>& own) {
-  std::string spelled(option);
-  if (absl::StartsWith(option, "--")) {
-    spelled = absl::StrReplaceAll(option, {{"_", "-"}});
-  }
+  const std::string spelled = Spelled(option);
   std::string_view hint = Find(kOptionHints, spelled);
   // "--top_k"
   if (hint.empty() && spelled != option) hint = spelled;

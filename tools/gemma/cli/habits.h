@@ -36,6 +36,10 @@ bool IsOptionElsewhere(std::string_view word);
 std::string FieldHint(std::string_view field,
                       const std::vector<std::string>& own);
 
+// Returns the option of gemma that an option of another tool means, as
+// "--context" for "--num_ctx", or "" if it means none.
+std::string_view OwnOption(std::string_view option);
+
 // Returns the one of `types`, of weights or numbers, that is nearest to a type
 // of another tool, in small letters: "q4" for "q4_k_m". "" if it is not known.
 std::string_view NearestType(std::string_view type,
