@@ -59,8 +59,9 @@ class HelpTest(CommandTest):
         for title in ("Often used", "Sampling", "Output", "Guard", "Machine and numbers"):
             self.assertIn(f"\n{title}:\n", whole)
             self.assertEqual(f"\n{title}:\n" in text, title == "Often used")
-        self.assertIn("see --help-all;", text)
-        self.assertIn("see below;", whole)
+        for help_text in (text, whole):  # both say where the rest is
+            self.assertIn("gemma help batch", help_text)
+            self.assertNotIn("see below", help_text)
 
     @compares_results
     def test_machine_options_wait(self):
@@ -93,9 +94,17 @@ class HelpTest(CommandTest):
         self.assertIn("gemma bench:", self.succeeds_quietly("help", "n-depth"))
         self.assertEqual(self.succeeds_quietly("help", "run", "--help-all"), self.help_of("run"))
         self.assertEqual(self.succeeds_quietly("--help-all"), self.succeeds_quietly("--help"))
+        for word in ("--help", "-h", "--help-all", "help", "version", "--version"):
+            self.assertEqual(self.succeeds_quietly("help", word), self.succeeds_quietly("--help"), word)
+        self.assertEqual(self.succeeds_quietly("--help", "run"), self.help_of("run", "--help"))
+        self.assertIn("\n  -n, --max-tokens ", self.succeeds_quietly("help", "-n"))
+        self.assertIn("\n\n--sae names an autoencoder", self.succeeds_quietly("help", "sae"))
 
     def test_version(self):
         self.assertRegex(self.succeeds_quietly("--version"), r"\Agemma \d+\.\d+\.\d+\n\Z")
+        self.fails(2, "version", "--json", says="--version stands alone, found '--json'", cure="gemma doctor --json")
+        for word in ("-v", "-V"):
+            self.fails(2, word, says=f"no option {word}", cure="gemma --version")
 
 
 class UsageTest(CommandTest):

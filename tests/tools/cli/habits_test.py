@@ -18,6 +18,7 @@ OPTIONS = {
     "run": {
         "-p": "an argument", "--prompt": "an argument", "-m": "first argument", "--model": "first argument",
         "-i": "gemma chat", "-s": "--seed", "-b": "--chunk", "--temp": "--temperature",
+        "--version": "gemma --version", "-V": "gemma --version",
         "--n-predict": "--max-tokens", "--max-new-tokens": "--max-tokens", "--max_tokens": "--max-tokens",
         "--ctx-size": "--context", "--repeat-penalty": "--repetition-penalty", "--mlock": "memory",
         "--color": "NO_COLOR", "-ngl": "CPU", "--n-gpu-layers": "CPU", "-no-cnv": "--raw", "-cnv": "--chat",

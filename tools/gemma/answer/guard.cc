@@ -54,7 +54,8 @@ same number of threads as MODEL; --quantize does not apply to it.
 void AddGuardOptions(CLI::App& app, GuardOptions* options) {
   AddText(app, "--guard", "MODEL", &options->model,
           "A ShieldGemma model that scores prompt and answer and\n"
-          "refuses texts that violate a policy; see below");
+          "refuses texts that violate a policy (gemma help guard\n"
+          "explains it)");
   AddNumber(app, "--guard-threshold", &options->threshold,
             "With --guard: refuse texts that violate a policy with\n"
             "a probability above X");

@@ -293,7 +293,8 @@ void AddRun(CLI::App& app, Action* action) {
   CLI::Option* batch =
       AddText(*command, "--batch", "FILE", &options->batch.input,
               "Answer the prompts of FILE, several at once; one line\n"
-              "of JSON for each, see below; \"-\": standard input");
+              "of JSON for each (gemma help batch explains it); \"-\":\n"
+              "standard input");
   AddText(*command, "-o,--output", "FILE", &options->batch.output,
           "Write the answer to FILE, which appears when it is\n"
           "complete. With --batch: the answers, one by one; an\n"

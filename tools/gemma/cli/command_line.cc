@@ -144,6 +144,9 @@ absl::Status Parse(CLI::App& app, const CLI::App& command,
 // `gemma list`.
 std::vector<std::string> OwnWords(std::vector<std::string> words) {
   if (words.empty()) return words;
+  if (words.size() > 1 && (words[0] == "--help" || words[0] == "-h")) {
+    words[0] = "help";
+  }
   if (words[0] == "version") words[0] = "--version";
   if (words[0] == "--help-all") words[0] = "--help";
   if (const std::string_view own = CommandAlias(words[0]); !own.empty()) {
@@ -154,8 +157,11 @@ std::vector<std::string> OwnWords(std::vector<std::string> words) {
 
 // Prints the answer to `gemma help`, `gemma help run` or `gemma help guard`.
 absl::Status Help(CLI::App& app, const std::vector<std::string>& words) {
-  if (words.size() == 1 || words[1] == "--help" || words[1] == "-h") {
-    return WriteOutput(HelpOf(app, /*all=*/false));
+  if (words.size() == 1) return WriteOutput(HelpOf(app, /*all=*/false));
+  // The words of the first level that are not the names of commands.
+  for (const std::string_view word :
+       {"-h", "--help", "--help-all", "help", "--version", "version"}) {
+    if (words[1] == word) return WriteOutput(HelpOf(app, /*all=*/false));
   }
   const std::string_view own = CommandAlias(words[1]);
   const CLI::App* command =
@@ -197,6 +203,11 @@ absl::Status RunOnce(std::vector<std::string> words,
       return UnknownCommand(*app, words[0]);
     }
     GEMMA_RETURN_IF_ERROR(CheckOptions(*app, {words[0]}));
+    if (words[0] == "--version" && words.size() > 1 && !AsksForHelp(words)) {
+      return WithCure(UsageError(absl::StrCat("--version stands alone, found '",
+                                              words[1], "' after it")),
+                      "gemma doctor --json has the version, too");
+    }
     return Parse(*app, *app, words);
   }
   GEMMA_ASSIGN_OR_RETURN(

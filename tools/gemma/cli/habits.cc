@@ -158,6 +158,7 @@ constexpr Habit kOptionHints[] = {
      "only a terminal shows the prompt, dimmed before its completion; -q "
      "leaves it out"},
     {"--nowordwrap", "a pipe gets the text as it is: gemma run ... | cat"},
+    {"-v -V --version", "gemma --version prints the version"},
     {"-lv -ld --verbosity --log-*",
      "gemma writes no log: -v prints more on standard error"},
     {"--perf --no-perf --show-timings --timings", "-v prints the speed"},

@@ -137,13 +137,7 @@ void AppendOptions(const CommandEntry& command, Extent extent,
     std::string text;
     for (const OptionEntry& option : command.options) {
       if (&GroupOf(option) == &group) {
-        const std::string said = Description(option);
-        AppendEntry(
-            Spelling(option),
-            extent == Extent::kOften
-                ? absl::StrReplaceAll(said, {{"see below", "see --help-all"}})
-                : said,
-            &text);
+        AppendEntry(Spelling(option), Description(option), &text);
       }
     }
     if (text.empty()) continue;
@@ -206,6 +200,23 @@ std::string HelpOfRoot(const CLI::App& root) {
   return absl::StrCat(help, "\n", root.get_footer());
 }
 
+// "top-k" of "top-k", "--Top_K" or "-k": the long name of an option, or the
+// topic as it is.
+std::string NameOfTopic(const std::vector<CommandEntry>& commands,
+                        std::string_view topic) {
+  if (topic.size() == 2 && topic[0] == '-') {
+    for (const CommandEntry& command : commands) {
+      for (const OptionEntry& option : command.options) {
+        if (option.short_name == topic.substr(1)) return option.long_name;
+      }
+    }
+  }
+  std::string name = absl::AsciiStrToLower(topic);
+  name = absl::StrReplaceAll(name, {{"_", "-"}});
+  name.erase(0, name.find_first_not_of('-'));
+  return name;
+}
+
 }  // namespace
 
 std::string HelpOf(const CLI::App& app, bool all) {
@@ -241,11 +252,20 @@ std::string HelpOf(const CLI::App& app, bool all) {
 }
 
 std::string HelpOnTopic(const CLI::App& root, std::string_view topic) {
-  std::string name = absl::AsciiStrToLower(topic);
-  name = absl::StrReplaceAll(name, {{"_", "-"}});
-  name.erase(0, name.find_first_not_of('-'));
+  const std::vector<CommandEntry> commands = DescribeCommands(root);
+  const std::string name = NameOfTopic(commands, topic);
+  const auto is_option = [&](const OptionEntry& option) {
+    return option.long_name == name;
+  };
+  const auto has_option = [&](const CommandEntry& command) {
+    return std::any_of(command.options.begin(), command.options.end(),
+                       is_option);
+  };
+  // --sae belongs to scope, though run comes first and has --sae-type.
+  const bool is_exact =
+      std::any_of(commands.begin(), commands.end(), has_option);
   const auto has_name = [&](const OptionEntry& option) {
-    return option.long_name == name ||
+    return is_option(option) ||
            absl::StartsWith(option.long_name, absl::StrCat(name, "-"));
   };
   const auto in_group = [&](const OptionEntry& option) {
@@ -253,7 +273,8 @@ std::string HelpOnTopic(const CLI::App& root, std::string_view topic) {
         absl::AsciiStrToLower(GroupOf(option).title), absl::MaxSplits(' ', 1));
     return title[0] == name;
   };
-  for (const CommandEntry& command : DescribeCommands(root)) {
+  for (const CommandEntry& command : commands) {
+    if (is_exact && !has_option(command)) continue;
     const bool is_name =
         std::any_of(command.options.begin(), command.options.end(), has_name);
     std::string help;

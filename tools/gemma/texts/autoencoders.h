@@ -19,9 +19,9 @@ namespace gemma::tools {
 
 // The part of --help that describes FILE[:SITE].
 inline constexpr char kAutoencoderHelp[] =
-    R"(An autoencoder (SAE) is FILE or FILE:SITE. FILE is params.npz (Gemma
-Scope), params.safetensors in the folder of its config.json (Gemma Scope
-2), or the folder of either. SITE is the SAE's place in the model. Give it
+    R"(--sae names an autoencoder (SAE): FILE or FILE:SITE. FILE is params.npz
+(Gemma Scope), params.safetensors in the folder of its config.json (Gemma
+Scope 2), or the folder of either. SITE is its place in the model. Give it
 if neither config.json nor the names of the folders do:
   res@12                 the residual stream after layer 12, counted from 0
   att@12                 the heads' values, before the output matrix

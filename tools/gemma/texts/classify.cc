@@ -232,7 +232,7 @@ void AddClassify(CLI::App& app, Action* action) {
   AddPolicyOptions(*command, &options->policy);
   command->add_flag("--jsonl", options->lines,
                     "Classify each line of the input, which is JSON, and\n"
-                    "print one of JSON for it; see below");
+                    "print one of JSON for it (gemma help jsonl explains it)");
   AddForms(*command, &options->format);
   AddQuiet(*command, &options->model.quiet);
   command->add_flag("-v,--verbose", options->verbose,

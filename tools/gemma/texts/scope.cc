@@ -263,7 +263,8 @@ void AddScope(CLI::App& app, Action* action) {
                     "Read names of control tokens, such as\n"
                     "<start_of_turn>, as those tokens instead of as text");
   AddTexts(*command, "--sae", "FILE[:SITE]", &options->autoencoders,
-           "An autoencoder, see below; may be repeated")
+           "An autoencoder (gemma help sae explains FILE and SITE);\n"
+           "may be repeated")
       ->required();
   AddFeatureWeights(*command, &options->sae_type);
   AddNumbers(*command, "--features", &options->features, 0, kMaxFeature,
