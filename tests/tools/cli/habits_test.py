@@ -126,6 +126,8 @@ class HabitsTest(CommandTest):
         notes.write_text("x")
         self.fails(2, "run", TOY, "Sum up", notes, says=f"'{notes}'", cure=f"--file {notes}")
         self.fails(2, "run", TOY, "two", "words", says="'words'", cure="quote a prompt")
+        self.fails(2, "classify", TOY, "two", "words", says="'words'", cure="quote a text of several words")
+        self.fails(2, "chat", TOY, "hi", says="'hi'", cure='gemma run MODEL "TEXT"')
         self.fails(2, "logits", TOY, "the cat", says="'the cat'", cure='gemma tokenize MODEL --bos "TEXT"')
         self.fails(2, "list", "x", says="takes options only, found more: 'x'", cure="gemma list --help")
 

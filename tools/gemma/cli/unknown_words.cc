@@ -167,7 +167,8 @@ absl::Status SurplusArguments(const CLI::App& command,
   }
   const bool reads_file =
       command.get_option_no_throw("--file") != nullptr && IsOtherFile(words[0]);
-  const bool reads_text = takes.size() > 1 && takes[1] == "PROMPT";
+  const std::string text = takes.size() > 1 ? takes[1] : "";
+  const bool reads_text = text == "PROMPT" || text == "TEXT";
   const bool reads_ids = command.get_option_no_throw("--tokens") != nullptr;
   return WithCure(
       UsageError(absl::StrCat(
@@ -177,9 +178,12 @@ absl::Status SurplusArguments(const CLI::App& command,
       reads_ids
           ? "gemma tokenize MODEL --bos \"TEXT\" prints the ids for --tokens"
       : reads_file ? absl::StrCat("--file ", words[0], " reads a file")
-      : reads_text ? absl::StrCat("quote a prompt of several words: gemma ",
+      : reads_text ? absl::StrCat("quote a ", absl::AsciiStrToLower(text),
+                                  " of several words: gemma ",
                                   command.get_name(), " MODEL \"TEXT\"")
-                   : Lists(command));
+      : command.get_name() == "chat"
+          ? "gemma run MODEL \"TEXT\" answers a message of the command line"
+          : Lists(command));
 }
 
 }  // namespace gemma::tools

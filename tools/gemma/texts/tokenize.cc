@@ -19,6 +19,7 @@
 #include "tools/gemma/cli/model_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/unknown_words.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
@@ -48,15 +49,13 @@ std::string TextOf(const TokenizeOptions& options) {
                                : absl::StrJoin(options.texts, " ");
 }
 
-absl::Status Check(const TokenizeOptions& options) {
+absl::Status Check(const CLI::App& command, const TokenizeOptions& options) {
   if (!options.file.empty() && TextOf(options) != kStdinArgument) {
     return Exclude("--file", "TEXT");
   }
   if (options.texts.size() > 1 && !options.decode) {
-    return WithCure(
-        UsageError(absl::StrCat("tokenize takes MODEL TEXT, found more: '",
-                                options.texts[1], "'")),
-        "quote a text of several words; --file FILE reads a file");
+    return SurplusArguments(command,
+                            {options.texts.begin() + 1, options.texts.end()});
   }
   if (options.decode && options.bos) return Exclude("--decode", "--bos");
   if (options.decode && options.parse_control) {
@@ -129,8 +128,8 @@ std::string Show(const TokenizeOptions& options, const Tokenizer& tokenizer,
   return absl::StrCat(OutputIsTerminal() ? PrintableLines(text) : text, "\n");
 }
 
-absl::Status Tokenize(const TokenizeOptions& options) {
-  GEMMA_RETURN_IF_ERROR(Check(options));
+absl::Status Tokenize(const CLI::App& command, const TokenizeOptions& options) {
+  GEMMA_RETURN_IF_ERROR(Check(command, options));
   GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadInput(options));
   GEMMA_ASSIGN_OR_RETURN(const std::string path, ResolveModel(options.model));
   const absl::StatusOr<Tokenizer> tokenizer = Tokenizer::Load(path);
@@ -179,7 +178,8 @@ Examples:
   gemma tokenize gemma-3-270m.gguf --pieces < text.txt
 
 )");
-  command->callback([=] { *action = [=] { return Tokenize(*options); }; });
+  command->callback(
+      [=] { *action = [=] { return Tokenize(*command, *options); }; });
 }
 
 }  // namespace gemma::tools
