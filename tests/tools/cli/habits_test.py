@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Words of Ollama, llama.cpp and transformers: some work, all others lead on in two lines with exit code 2."""
+import json
 import os
 import unittest
 
-from command import MODELS, CommandTest, compares_results
+from command import MODELS, CommandTest, compares_results, gemma
 
 TOY = MODELS / "gemma2"
 
@@ -117,8 +118,11 @@ class HabitsTest(CommandTest):
         self.assertEqual(wanted, self.succeeds_quietly("inspect", TOY, "--cache-type", "Float32", "--quantize", "Q8",
                                                        "--json"))
         self.assertEqual(self.succeeds_quietly("completion", "Bash"), self.succeeds_quietly("completion", "bash"))
-        for option, word in (("--simd", "SSE2"), ("--speculate", "AUTO"), ("--format", "JSON"), ("--seed", "RANDOM"),
-                             ("--markdown", "OFF"), ("--recurrent-window", "DeepMind"), ("--chat-template", "NONE")):
+        findings = json.loads(gemma("doctor", "--json").stdout)["findings"]
+        [cap] = [finding["facts"]["caps"][0] for finding in findings if finding["about"] == "simd"]
+        for option, word in (("--simd", cap.upper()), ("--simd", "All"), ("--speculate", "AUTO"), ("--format", "JSON"),
+                             ("--seed", "RANDOM"), ("--markdown", "OFF"), ("--recurrent-window", "DeepMind"),
+                             ("--chat-template", "NONE")):
             self.fails(1, "run", "/no/model", "x", option, word, says="/no/model", cure="gemma list")
 
     def test_surplus_words(self):

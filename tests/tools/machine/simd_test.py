@@ -38,6 +38,8 @@ class SimdTest(CommandTest):
                     self.assertEqual(product["prefill"], "AVX-VNNI" if vnni else want, (cap, weights))
             self.assertEqual(found["level"], "ok" if cap != "avx512" else "warning", cap)
         self.assertEqual(doctor(env={"GEMMA_SIMD": self.caps[0]})["facts"]["cap"], self.caps[0])
+        # All instructions, whatever the variable says
+        self.assertEqual(doctor("--simd", "all", env={"GEMMA_SIMD": self.caps[0]})["facts"], self.facts)
 
     def test_results_equal_the_reference(self):
         for cap in self.caps:
@@ -77,7 +79,8 @@ class SimdTest(CommandTest):
 
     def names(self):
         [names] = re.findall(r"--simd (\S*)", self.succeeds("doctor", "--help-all"))
-        return names.split("|")
+        self.assertEqual(names.split("|")[-1], "all")
+        return names.split("|")[:-1]
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 #include "tools/gemma/cli/simd_option.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "gemma/gemma.h"
@@ -12,9 +13,15 @@ namespace gemma::tools {
 
 namespace {
 
+constexpr std::string_view kAllInstructions = "all";
+
 // Reads a name. Returns "", or what was wanted. A known name that this CPU
 // lacks is refused by ApplySimd, so that it means the same on every CPU.
 std::string ParseName(const std::string& text, std::string* simd) {
+  if (absl::EqualsIgnoreCase(text, kAllInstructions)) {
+    simd->clear();
+    return "";
+  }
   if (ParseChoice(text, SimdNames(), simd).empty()) return "";
   std::string name;
   return absl::StrCat(ParseChoice(text, GetSimdUse().caps, &name),
@@ -24,11 +31,13 @@ std::string ParseName(const std::string& text, std::string* simd) {
 }  // namespace
 
 void AddSimd(CLI::App& app, std::string* simd) {
-  AddParsed(app, "--simd", absl::StrJoin(SimdNames(), "|"),
-            "Compute as a CPU with no better instructions than\n"
-            "these; gemma doctor lists those of this CPU",
-            [simd](const std::string& text) { return ParseName(text, simd); })
-      ->default_str("all");
+  AddParsed(
+      app, "--simd",
+      absl::StrCat(absl::StrJoin(SimdNames(), "|"), "|", kAllInstructions),
+      "Compute as a CPU with no better instructions than\n"
+      "these; gemma doctor lists those of this CPU",
+      [simd](const std::string& text) { return ParseName(text, simd); })
+      ->default_str(std::string(kAllInstructions));
 }
 
 absl::Status ApplySimd(const std::string& simd, bool quiet) {

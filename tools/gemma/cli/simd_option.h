@@ -10,7 +10,8 @@
 
 namespace gemma::tools {
 
-// Adds --simd. Its value is "", or one of SimdNames (gemma/simd.h).
+// Adds --simd. Its value is "" for all instructions, or one of SimdNames
+// (gemma/simd.h).
 void AddSimd(CLI::App& app, std::string* simd);
 
 // Calls CapSimd, unless `simd` is "". Commands call it before they load
