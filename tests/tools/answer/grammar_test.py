@@ -87,8 +87,9 @@ class GrammarTest(CommandTest):
         self.fails(2, *run, "--regex", "a(?=b)", says=("--regex: byte 1 of the expression: look-ahead",))
         self.fails(1, *run, "--format", "json", "--schema", self.folder / "none.json", says=("none.json",))
         # As other programs take it
-        self.fails(1, *run, "--format", "json", "--schema", ' {"type": "object"}', says="No such file",
-                   cure="--schema reads a file: in bash, --schema <(echo '...')")
+        for before in (" ", "\t", "\n\t"):
+            self.fails(1, *run, "--format", "json", "--schema", before + '{"type": "object"}', says="No such file",
+                       cure="--schema reads a file: in bash, --schema <(echo '...')")
         path = self.schema({"properties": {"a": {"uniqueItems": True}}})
         self.fails(2, *run, "--format", "json", "--schema", path,
                    says=("schema.json: '#/properties/a/uniqueItems'",))

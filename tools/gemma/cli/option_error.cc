@@ -2,7 +2,9 @@
 
 #include <optional>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/cord.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -39,8 +41,8 @@ absl::Status Needs(const std::string& option, const std::string& needed) {
 
 absl::Status WithJsonCure(const absl::Status& status, const std::string& option,
                           std::string_view path) {
-  const size_t first = path.find_first_not_of(" \n");
-  if (first == path.npos || (path[first] != '{' && path[first] != '[')) {
+  const std::string_view text = absl::StripLeadingAsciiWhitespace(path);
+  if (!absl::StartsWith(text, "{") && !absl::StartsWith(text, "[")) {
     return status;
   }
   return WithCure(status, absl::StrCat(option, " reads a file: in bash, ",
