@@ -2,6 +2,7 @@
 """One meaning an option: -o, -f, -q and -v on all commands, and the spellings of before, which work with a note."""
 import json
 import os
+import select
 import unittest
 
 from command import COMMANDS, MODELS, OTHER_COMMANDS, STORE_COMMANDS, TESTDATA, CommandTest, gemma
@@ -138,6 +139,7 @@ class FileTest(CommandTest):
         waiting = [self.start(*words) for words in (["perplexity", SPEAKING], ["compare", SPEAKING, SPEAKING],
                                                     ["tokenize", SPEAKING])]
         for process in waiting:  # side by side: each waits for two seconds
+            self.assertTrue(select.select([process.stderr], [], [], 60)[0], process.args)
             self.assertEqual(process.stderr.readline(), b"gemma: waiting for standard input\n", process.args)
         self.assertEqual(quiet.communicate(b"hello the cat")[1], b"")
         self.assertEqual(quiet.returncode, 0)

@@ -10,7 +10,6 @@
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
-#include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/model_error.h"
 
 namespace gemma::tools {
