@@ -14,6 +14,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+import time
 import unittest
 import zipfile
 
@@ -71,6 +72,16 @@ class CommandTest(unittest.TestCase):
                     stream.close()
         self.addCleanup(end)
         return process
+
+    def wait_for_handler(self, process, number=signal.SIGINT):
+        """Waits until the command handles a signal, which would end it before."""
+        deadline = time.monotonic() + TIMEOUT
+        while process.poll() is None and time.monotonic() < deadline:
+            status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+            if int(re.search(r"SigCgt:\s*(\w+)", status)[1], 16) >> (number - 1) & 1:
+                return
+            time.sleep(0.01)
+        self.fail(f"no handler of signal {number}")
 
     def succeeds(self, *arguments, **options):
         """Returns standard output as text."""

@@ -259,6 +259,7 @@ class ChatTest(RealTest):
 
     def test_ctrl_c_at_prompt_leaves(self):
         process = self.start("chat", self.model, "--chat")
+        self.wait_for_handler(process)
         time.sleep(1)  # By then the model is loaded. If not, Ctrl-C interrupts the loading.
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(timeout=30), 130)

@@ -4,7 +4,6 @@ import base64
 import json
 import re
 import shutil
-import time
 import unittest
 
 from chat_terminal_test import CTRL_C, CTRL_D, MODEL, PROMPT, Terminal, TerminalTest
@@ -64,10 +63,9 @@ class AnswerTest(TerminalTest):
                             command=("run", MODEL, "g", "-c", "200000", "--temperature", "0", "-o", "answer"))
         self.addCleanup(terminal.close)
         terminal.wait_for(b"your prompt is a chat turn")
-        time.sleep(0.2)
-        terminal.type(CTRL_C)
+        terminal.type(CTRL_C)  # while the prompt is read, or later
         self.assertEqual(terminal.end(), 130)
-        self.assertRegex(terminal.shown, rb"\^C\r\ngemma: prompt: [^\n]*; interrupted\r\n"
+        self.assertRegex(terminal.shown, rb"\^C(\r\ngemma: prompt: [^\n]*; interrupted\r\n)?"
                                          rb"gemma: interrupted: answer is not written\r\n\Z")
 
     def test_chat_marks_cut_answers(self):

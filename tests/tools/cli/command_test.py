@@ -10,7 +10,8 @@ import subprocess
 import time
 import unittest
 
-from command import BINARY, COMMANDS, MODELS, OTHER_COMMANDS, STORE_COMMANDS, TESTDATA, CommandTest, compares_results
+from command import (BINARY, COMMANDS, MODELS, OTHER_COMMANDS, STORE_COMMANDS, TESTDATA, TIMEOUT, CommandTest,
+                     compares_results)
 
 TOY = MODELS / "gemma2"
 SPEAKING = TESTDATA / "gguf" / "gemma3_mixed.gguf"
@@ -274,23 +275,24 @@ class OutputTest(CommandTest):
 class InterruptTest(CommandTest):
     def test_background_job_ignores_ctrl_c(self):
         process = self.start("run", TOY, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
-        time.sleep(1)
+        self.wait_for_handler(process, signal.SIGTERM)
         process.send_signal(signal.SIGINT)
-        time.sleep(0.5)
-        self.assertIsNone(process.poll())
+        _, stderr = process.communicate(b"one", timeout=TIMEOUT)
+        self.assertEqual(process.returncode, 1)  # because of the toy, which has no tokenizer
+        self.assertIn(b"tokenizer", stderr)
 
     def test_ctrl_c_exits_with_130(self):
         process = self.start("bench", TOY, "-p", 64, "-n", 64, "-r", 10000)
-        time.sleep(1)
+        self.wait_for_handler(process)
         process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=30)
+        stdout, stderr = process.communicate(timeout=TIMEOUT)
         self.assertEqual((process.returncode, stdout, stderr), (130, b"", b""))
 
     def test_ctrl_c_while_reading_input(self):
         process = self.start("run", TOY)
-        time.sleep(1)
+        self.wait_for_handler(process)
         process.send_signal(signal.SIGINT)
-        self.assertEqual(process.wait(timeout=30), 130)
+        self.assertEqual(process.wait(timeout=TIMEOUT), 130)
 
     def open_files(self, process):
         for link in pathlib.Path(f"/proc/{process.pid}/fd").glob("*"):
@@ -299,14 +301,16 @@ class InterruptTest(CommandTest):
             except FileNotFoundError:
                 pass  # closed meanwhile
 
-    def interrupt(self, *arguments):
-        """Stops an answer that never ends. Returns what standard output and error have then."""
+    def interrupt(self, *arguments, seconds=0):
+        """Stops an answer that never ends. Returns what standard output and error have then. `seconds`: how long the
+        command has read its prompt and answered at least."""
         process = self.start("run", SPEAKING, "g", "--temperature", 0, "-c", 200000, "-t", 1, *arguments,
                              stdin=subprocess.DEVNULL)
         note = b"" if "-q" in arguments else process.stderr.readline()
-        time.sleep(0.4 if "-q" in arguments else 0.1)
+        self.wait_for_handler(process)
+        time.sleep(seconds)
         process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=30)
+        stdout, stderr = process.communicate(timeout=TIMEOUT)
         self.assertEqual(process.returncode, 130, stderr)
         return stdout, (note + stderr).decode()
 
@@ -322,8 +326,13 @@ class InterruptTest(CommandTest):
         self.assertTrue(stderr.endswith(f"\ngemma: interrupted: {output} is left as it was\n"), stderr)
         self.assertEqual(output.read_text(), "old")
         self.assertEqual(self.interrupt("-o", self.folder / "other", "-q"), (b"", ""))
-        # On standard output, JSON says why the answer ended.
-        self.assertEqual(json.loads(self.interrupt("--json")[0])["stop_reason"], "cancelled")
+
+    def test_interrupted_json_says_so(self):
+        for seconds in (0.05, 0.4, 3, 20):
+            stdout, _ = self.interrupt("--json", seconds=seconds)
+            if stdout:  # the prompt was read
+                break
+        self.assertEqual(json.loads(stdout)["stop_reason"], "cancelled")
 
     def test_sigterm_removes_partial_output(self):
         tokens = self.folder / "tokens"

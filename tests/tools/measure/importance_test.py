@@ -130,7 +130,8 @@ class ImportanceTest(CommandTest):
         file = self.short_text(TEXT.read_text() * 300)
         self.path.write_text("old")
         process = self.start("importance", MODEL, "--file", file, "--output", self.path, "--force")
-        time.sleep(1)
+        self.wait_for_handler(process)
+        time.sleep(0.3)  # By then it likely computes.
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(60), 130)
         self.assertEqual(self.path.read_text(), "old")
