@@ -391,13 +391,4 @@ absl::StatusOr<Checkpoint> OpenCheckpoint(std::string path) {
   return OpenFile(std::move(path), std::move(file));
 }
 
-std::vector<const Module*> ModulesOf(const Checkpoint& checkpoint,
-                                     std::string_view type) {
-  std::vector<const Module*> found;
-  for (const Module& module : checkpoint.modules) {
-    if (module.type == type) found.push_back(&module);
-  }
-  return found;
-}
-
 }  // namespace gemma::internal

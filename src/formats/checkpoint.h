@@ -67,10 +67,6 @@ struct Checkpoint {
 // - a model's folder in the cache of Hugging Face's tools; see SnapshotOf.
 absl::StatusOr<Checkpoint> OpenCheckpoint(std::string path);
 
-// Returns the modules of a type, in order.
-std::vector<const Module*> ModulesOf(const Checkpoint& checkpoint,
-                                     std::string_view type);
-
 }  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORMATS_CHECKPOINT_H_

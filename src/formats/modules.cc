@@ -56,4 +56,13 @@ absl::StatusOr<std::vector<Module>> ReadModules(const std::string& directory) {
   return modules;
 }
 
+std::vector<const Module*> ModulesOf(const std::vector<Module>& modules,
+                                     std::string_view type) {
+  std::vector<const Module*> found;
+  for (const Module& module : modules) {
+    if (module.type == type) found.push_back(&module);
+  }
+  return found;
+}
+
 }  // namespace gemma::internal

@@ -28,6 +28,10 @@ struct Module {
 // does not exist. Paths are plain names.
 absl::StatusOr<std::vector<Module>> ReadModules(const std::string& directory);
 
+// Returns the modules of a type, in order.
+std::vector<const Module*> ModulesOf(const std::vector<Module>& modules,
+                                     std::string_view type);
+
 }  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_FORMATS_MODULES_H_

@@ -100,10 +100,10 @@ absl::Status CheckOrder(const Checkpoint& checkpoint) {
     at = found;
   }
   const auto has_one = [&](std::string_view type) {
-    return ModulesOf(checkpoint, type).size() == 1;
+    return ModulesOf(checkpoint.modules, type).size() == 1;
   };
   if (!has_one("Transformer") || !has_one("Pooling") ||
-      !ModulesOf(checkpoint, "Transformer")[0]->path.empty()) {
+      !ModulesOf(checkpoint.modules, "Transformer")[0]->path.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         checkpoint.path,
         ": modules.json must list one Transformer, with path '', and one "
@@ -123,11 +123,11 @@ absl::Status ReadModuleConfigs(const Checkpoint& checkpoint, ModelConfig& c) {
   }
   if (checkpoint.modules.empty()) return absl::OkStatus();
   GEMMA_RETURN_IF_ERROR(CheckOrder(checkpoint));
-  for (const Module* module : ModulesOf(checkpoint, "Pooling")) {
+  for (const Module* module : ModulesOf(checkpoint.modules, "Pooling")) {
     GEMMA_ASSIGN_OR_RETURN(const Json* json, ConfigOf(checkpoint, *module));
     GEMMA_RETURN_IF_ERROR(CheckPooling(*json, c));
   }
-  for (const Module* module : ModulesOf(checkpoint, "Dense")) {
+  for (const Module* module : ModulesOf(checkpoint.modules, "Dense")) {
     GEMMA_ASSIGN_OR_RETURN(const Json* json, ConfigOf(checkpoint, *module));
     GEMMA_RETURN_IF_ERROR(ReadDense(*json, c));
   }

@@ -97,7 +97,7 @@ TensorNames::TensorNames(const Checkpoint& checkpoint, Naming naming)
     dense_.push_back(absl::StrCat(prefix_, "embedding_projection.weight"));
   }
   if (IsGguf(naming_)) return;
-  for (const Module* module : ModulesOf(checkpoint, "Dense")) {
+  for (const Module* module : ModulesOf(checkpoint.modules, "Dense")) {
     dense_.push_back(module->TensorName(RowOf(WeightRole::kDense).names.hf));
   }
 }
