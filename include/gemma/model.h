@@ -132,6 +132,12 @@ struct MemoryUse {
   // (gemma/quantize.h). If memory is short, the system drops its pages and
   // reads them again, which is slow. All the rest must fit in memory.
   uint64_t mapped = 0;
+  // What decoding a token reads of `weights` and `table`: without embeddings of
+  // other tokens, experts that are not used, and the part of an output head in
+  // Q8_0 that greedy and top-k decoding leaves out. The speed of memory divided
+  // by it is about the speed of decoding at the beginning of a text. 0 for a
+  // model that embeds texts.
+  uint64_t weights_per_token = 0;
   uint64_t cache = 0;    // of the sessions
   uint64_t scratch = 0;  // of passes, including logits
   // Checkpoints made by SessionOptions::checkpoint_interval. A call of

@@ -23,6 +23,7 @@
 #include "src/model/config/num_threads.h"
 #include "src/model/tensors/low_rank.h"
 #include "src/model/tensors/outline.h"
+#include "src/model/tensors/weights_per_token.h"
 #include "src/session/model_impl.h"
 #include "src/session/session_impl.h"
 #include "src/text/tokenizer/control_names.h"
@@ -310,6 +311,10 @@ MemoryUse Model::MemoryFor(const SessionOptions& options,
   MemoryUse use;
   use.weights = model.weights.bytes;
   use.mapped = model.weights.mapped_bytes;
+  if (!pools) {
+    use.weights_per_token =
+        WeightsPerToken(model.weights, model.config, model.arithmetic);
+  }
   use.table = model.weights.table_bytes;
   if (use.table != 0) {
     use.table_per_token = model.weights.per_layer_table.view.RowBytes();

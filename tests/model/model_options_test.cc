@@ -65,6 +65,36 @@ TEST(MemoryFor, CountsSessions) {
   EXPECT_EQ(eight.scratch, one.scratch + 7 * logits);
 }
 
+TEST(MemoryFor, WhatATokenReads) {
+  const auto use = [](const std::string& toy, LoadOptions options = {}) {
+    options.num_threads = 1;
+    return LoadOrDie(ToyPath(toy), options).MemoryFor({.max_tokens = 1});
+  };
+  const MemoryUse all = use("gemma2");
+  EXPECT_EQ(all.weights_per_token, all.weights);
+  // A row of the table of per-layer embeddings, 4 values for each of 5 layers.
+  const MemoryUse table = use("gemma4_e2b");
+  EXPECT_EQ(table.weights_per_token, table.weights + 5 * 4 * sizeof(float));
+  // In each of 2 layers, 3 of 5 experts are not used. An expert has 3 matrices
+  // of 32 * 32 values.
+  const MemoryUse experts = use("gemma4_moe");
+  EXPECT_EQ(experts.weights_per_token,
+            experts.weights - 2 * 3 * 3 * 32 * 32 * sizeof(float));
+  EXPECT_EQ(use("embedding_gemma").weights_per_token, 0u);
+}
+
+TEST(MemoryFor, SkipsBitsOfHeads) {
+  LoadOptions options = {.num_threads = 1, .quantize = WeightType::kQ8};
+  const auto use = [&] {
+    return LoadOrDie(ToyPath("gemma2"), options).MemoryFor({.max_tokens = 1});
+  };
+  // The lower 2 of 8 bits of 256 * 64 values.
+  const MemoryUse quantized = use();
+  EXPECT_EQ(quantized.weights_per_token, quantized.weights - 256 * 64 / 4);
+  options.activations = Activations::kFloat32;
+  EXPECT_EQ(use().weights_per_token, quantized.weights);
+}
+
 TEST(MemoryFor, EngineCountsItsSequences) {
   const Model model = LoadOrDie(ToyPath("gemma2"), {.num_threads = 1});
   EngineOptions options;

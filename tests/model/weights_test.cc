@@ -746,6 +746,7 @@ TEST(LoadOptions, OutlineEqualsLoadedModel) {
       const MemoryUse want = loaded.MemoryFor({.max_tokens = tokens});
       EXPECT_GT(found.weights, 0u);
       EXPECT_EQ(found.weights, want.weights) << toy.folder;
+      EXPECT_EQ(found.weights_per_token, want.weights_per_token) << toy.folder;
       EXPECT_EQ(found.cache, want.cache) << toy.folder;
       EXPECT_EQ(found.scratch, want.scratch) << toy.folder;
     }

@@ -3,6 +3,7 @@
 #ifndef GEMMA_TOOLS_GEMMA_MACHINE_DOCTOR_FINDINGS_H_
 #define GEMMA_TOOLS_GEMMA_MACHINE_DOCTOR_FINDINGS_H_
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -38,9 +39,11 @@ Finding FindStore();
 // Checks the model that the options name. If it fits, and continues texts, a
 // second finding says how fast it may decode.
 std::vector<Finding> FindModel(const ModelOptions& options, Memory memory);
-// Measures how fast the memory is read, for some tenths of a second. Returns
-// nothing if there is no memory to measure.
-std::optional<Finding> FindSpeed(const Model& model, const Memory& memory);
+// Measures how fast the memory is read, for some tenths of a second, and
+// divides by MemoryUse::weights_per_token, which must not be 0. Returns nullopt
+// if it cannot allocate memory.
+std::optional<Finding> FindSpeed(const Model& model, uint64_t weights_per_token,
+                                 const Memory& memory);
 
 }  // namespace gemma::tools
 

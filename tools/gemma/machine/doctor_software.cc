@@ -132,7 +132,8 @@ Finding FindStore() {
 }
 
 std::vector<Finding> FindModel(const ModelOptions& options, Memory memory) {
-  Finding finding;
+  std::vector<Finding> findings(1);
+  Finding& finding = findings.front();
   finding.about = "model";
   finding.facts = {{"model", options.path},
                    {"path", PathOfModel(options.path)}};
@@ -141,7 +142,7 @@ std::vector<Finding> FindModel(const ModelOptions& options, Memory memory) {
     finding.level = Level::kProblem;
     finding.text = std::string(model.status().message());
     finding.cure = CureOf(model.status());
-    return {finding};
+    return findings;
   }
   const bool tuned = model->is_instruction_tuned();
   MemoryPlan plan = PlanOf(*model, options, DefaultContext(*model));
@@ -193,10 +194,9 @@ std::vector<Finding> FindModel(const ModelOptions& options, Memory memory) {
                         {"table", use.table},
                         {"fits", fits.ok()},
                         {"mapped_fits", mapped_note.empty()}});
-  std::vector<Finding> findings = {std::move(finding)};
-  if (fits.ok() && mapped_note.empty() &&
-      model->config().pooling == Pooling::kNone) {
-    std::optional<Finding> speed = FindSpeed(*model, memory);
+  if (fits.ok() && mapped_note.empty() && use.weights_per_token != 0) {
+    std::optional<Finding> speed =
+        FindSpeed(*model, use.weights_per_token, memory);
     if (speed.has_value()) findings.push_back(*std::move(speed));
   }
   return findings;

@@ -297,7 +297,9 @@ std::function<MemoryUse(const Amounts&)> UseOfSessions(
       const MemoryUse use = model->MemoryFor(options, amounts.sequences);
       sum.weights += use.weights;
       sum.mapped += use.mapped;
+      sum.weights_per_token += use.weights_per_token;
       sum.table += use.table;
+      sum.table_per_token += use.table_per_token;
       sum.cache += use.cache;
       sum.scratch += use.scratch + uint64_t{logits} * amounts.chunk *
                                        model->config().vocab_size *
