@@ -130,19 +130,23 @@ TEST(AnswerDisplay, CutsAreMarked) {
   GenerateStats stats;
   stats.new_tokens = 256;
   stats.stop_reason = StopReason::kStopToken;
-  EXPECT_EQ(CutMark(stats, 4096), "");
+  EXPECT_EQ(CutMark(stats, 4096, FlagLabel), "");
   stats.stop_reason = StopReason::kMaxTokens;
-  EXPECT_EQ(CutMark(stats, 4096), "[cut at 256 tokens: --max-tokens]");
+  EXPECT_EQ(CutMark(stats, 4096, FlagLabel),
+            "[cut at 256 tokens: --max-tokens]");
   stats.stop_reason = StopReason::kContextFull;
-  EXPECT_EQ(CutMark(stats, 4096),
+  EXPECT_EQ(CutMark(stats, 4096, FlagLabel),
             "[cut, because the context of 4096 tokens is full: --context]");
+  EXPECT_EQ(CutMark(stats, 64, SetLabel),
+            "[cut, because the context of 64 tokens is full: /set context]");
 }
 
 TEST(AnswerDisplay, SpeculationHasItsName) {
   GenerateStats stats;
   stats.drafted_tokens = 9;
   stats.accepted_tokens = 8;
-  EXPECT_THAT(StatsLine(stats), HasSubstr(" tok/s, speculation 8 of 9 right;"));
+  EXPECT_THAT(StatsLine(stats, FlagLabel),
+              HasSubstr(" tok/s, speculation 8 of 9 right;"));
   ChatTotals totals;
   AddAnswer(stats, &totals);
   AddAnswer(stats, &totals);
@@ -152,7 +156,8 @@ TEST(AnswerDisplay, SpeculationHasItsName) {
 TEST(AnswerDisplay, ChatNamesItsSettings) {
   GenerateStats stats;
   stats.stop_reason = StopReason::kMaxTokens;
-  EXPECT_THAT(StatsLine(stats), HasSubstr("; ended by --max-tokens"));
+  EXPECT_THAT(StatsLine(stats, FlagLabel),
+              HasSubstr("; ended by --max-tokens"));
   EXPECT_THAT(StatsLine(stats, SetLabel),
               HasSubstr("ended by /set max-tokens"));
   stats.stop_reason = StopReason::kContextFull;

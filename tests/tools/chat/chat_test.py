@@ -224,6 +224,9 @@ class ChatTest(CommandTest):
         result = self.chat(f"/load {path}", arguments=["--context", "64"])
         self.assertEqual(result.returncode, 1)
         self.assertIn("64 fit in the context", result.stderr.decode())
+        text = self.says(f"/load {path}", arguments=["--context", "64", "--context-policy", "drop-oldest-turns"])
+        self.assertRegex(text, r"loaded 12 turns; context: \d+ of 64 tokens \(0 left\); the next message drops the "
+                               r"oldest turns\n\Z")
 
 
 if __name__ == "__main__":

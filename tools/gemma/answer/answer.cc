@@ -243,10 +243,11 @@ void NoteAnswer(const Answer& answer, const AnswerOptions& options,
       answer.stats.stop_reason == StopReason::kCancelled) {
     ShowPrompt("\n");
   }
-  const std::string cut = CutMark(answer.stats, context);
+  const std::string cut = CutMark(answer.stats, context, options.label);
   if (at_terminal && !cut.empty()) Tell(cut);
   if (!verbose && !at_terminal) return;
-  Note(absl::StrCat(StatsLine(answer.stats), SeedNote(options.sampling)));
+  Note(absl::StrCat(StatsLine(answer.stats, options.label),
+                    SeedNote(options.sampling)));
 }
 
 }  // namespace gemma::tools

@@ -63,14 +63,13 @@ std::string AllText(const ParsedAnswer& answer);
 // Such as "prompt: 12 tokens, 120.1 tok/s; answer: 35 tokens, 29.3 tok/s,
 // speculation 8 of 9 right; the model ended it". `label` names the option that
 // ended the answer.
-std::string StatsLine(const GenerateStats& stats,
-                      OptionLabel label = FlagLabel);
+std::string StatsLine(const GenerateStats& stats, OptionLabel label);
 
 // The mark after an answer that ended too early, such as "[cut at 256 tokens:
 // --max-tokens]", or "". `context`: tokens that the context holds. `label`
 // names the option that allows more.
 std::string CutMark(const GenerateStats& stats, size_t context,
-                    OptionLabel label = FlagLabel);
+                    OptionLabel label);
 
 // Prints the StatsLine with `verbose` or on a terminal, there after the
 // CutMark. `quiet`: only with `verbose`. `context` is as for CutMark.

@@ -190,6 +190,10 @@ std::string FieldLabel(std::string_view name) {
 
 std::string SettingLabel(std::string_view name) { return std::string(name); }
 
+std::string SetLabel(std::string_view name) {
+  return absl::StrCat("/set ", name);
+}
+
 std::string_view AnswerOption::name() const {
   return row_.flags.substr(row_.flags.find("--") + 2);
 }

@@ -16,12 +16,14 @@
 
 namespace gemma::tools {
 
-// Returns what messages call the option with this name: "--top-k" on the
-// command line, "'top_k'" in a line of a batch, "top-k" in /set.
+// Returns what messages call the option with this name.
 using OptionLabel = std::string (*)(std::string_view name);
-std::string FlagLabel(std::string_view name);
-std::string FieldLabel(std::string_view name);
+std::string FlagLabel(std::string_view name);   // "--top-k"
+std::string FieldLabel(std::string_view name);  // "'top_k'", in a batch's line
+// "top-k", in errors about a value that /set was given or a saved chat has.
 std::string SettingLabel(std::string_view name);
+// "/set top-k", in other messages of a chat: what the user can type.
+std::string SetLabel(std::string_view name);
 
 struct AnswerOptions {
   SamplingOptions sampling;
@@ -39,7 +41,7 @@ struct AnswerOptions {
   bool hides_thoughts = false;       // except on a terminal
   std::string markdown = "on";       // of chat turns, on a terminal
   std::string echo;                  // a terminal shows it before the answer
-  OptionLabel label = FlagLabel;     // for errors while the model answers
+  OptionLabel label = FlagLabel;     // for messages about the answer
 };
 
 // A row of the table.
@@ -73,7 +75,7 @@ class AnswerOption {
   // Sets the value. Adds one if the option may be repeated. InvalidArgument
   // names the option, the text found and the value wanted.
   absl::Status Set(std::string_view text, AnswerOptions* options,
-                   OptionLabel label = FlagLabel) const;
+                   OptionLabel label) const;
   // The value in the form that Set reads. Empty if the option may be repeated.
   std::string Get(const AnswerOptions& options) const;
   // Returns the values of an option that may be repeated, else none.
@@ -112,8 +114,7 @@ std::string Unescaped(std::string_view text);
 void UnescapeStops(AnswerOptions* options, bool quiet);
 
 // OK, or a usage error that names the option.
-absl::Status Validate(const AnswerOptions& options,
-                      OptionLabel label = FlagLabel);
+absl::Status Validate(const AnswerOptions& options, OptionLabel label);
 
 // Draws a seed if the caller gave none.
 void DrawMissingSeed(AnswerOptions* options);
@@ -124,7 +125,7 @@ std::string SeedNote(const SamplingOptions& options);
 // Looks up the tokens of --logit-bias in the model. `options` must be valid. If
 // the model does not have a token, the usage error names it.
 absl::Status FindTokens(const Model& model, AnswerOptions* options,
-                        OptionLabel label = FlagLabel);
+                        OptionLabel label);
 
 }  // namespace gemma::tools
 

@@ -224,7 +224,7 @@ absl::Status Run(RunOptions options) {
       fill ? FillTokens(model, options.model.path, options.fill, texts,
                         &options.answer)
            : PromptTokens(model, prompt, options.system, how));
-  GEMMA_RETURN_IF_ERROR(FindTokens(model, &options.answer));
+  GEMMA_RETURN_IF_ERROR(FindTokens(model, &options.answer, FlagLabel));
   GEMMA_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
                          Guard::Load(options.guard, options.model));
   GEMMA_ASSIGN_OR_RETURN(Session session, CreateSession(model, options.model,

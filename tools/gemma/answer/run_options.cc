@@ -68,7 +68,7 @@ absl::Status CheckRun(const RunOptions& options) {
       AsUsageError(CheckUtf8(options.system, "--system")), {"--system"}));
   GEMMA_RETURN_IF_ERROR(CheckFill(options));
   GEMMA_RETURN_IF_ERROR(Validate(options.guard));
-  return Validate(options.answer);
+  return Validate(options.answer, FlagLabel);
 }
 
 bool TakesStdin(const RunOptions& options) {

@@ -1,4 +1,4 @@
-// The options of `gemma run` that belong together.
+// The options of `gemma run`, and which exclude each other.
 
 #ifndef GEMMA_TOOLS_GEMMA_ANSWER_RUN_OPTIONS_H_
 #define GEMMA_TOOLS_GEMMA_ANSWER_RUN_OPTIONS_H_

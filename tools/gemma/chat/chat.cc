@@ -54,7 +54,7 @@ Conversation::Answerer AnswererWith(Guard* guard, bool verbose) {
 }  // namespace
 
 absl::Status Chat(ChatRunOptions options) {
-  GEMMA_RETURN_IF_ERROR(Validate(options.answer));
+  GEMMA_RETURN_IF_ERROR(Validate(options.answer, FlagLabel));
   GEMMA_RETURN_IF_ERROR(Validate(options.guard));
   GEMMA_RETURN_IF_ERROR(WithOptions(
       AsUsageError(CheckUtf8(options.system, "--system")), {"--system"}));
@@ -84,7 +84,7 @@ absl::Status Chat(ChatRunOptions options) {
   GEMMA_ASSIGN_OR_RETURN(
       std::unique_ptr<ChatModel> model,
       ChatModel::Load(options.model, options.chat, &steering));
-  GEMMA_RETURN_IF_ERROR(FindTokens(model->model(), &options.answer));
+  GEMMA_RETURN_IF_ERROR(FindTokens(model->model(), &options.answer, FlagLabel));
   GEMMA_ASSIGN_OR_RETURN(Session session, model->NewSession(0));
   GEMMA_ASSIGN_OR_RETURN(const std::unique_ptr<Guard> guard,
                          Guard::Load(options.guard, options.model));

@@ -16,10 +16,6 @@
 
 namespace gemma::tools {
 
-std::string SetLabel(std::string_view name) {
-  return absl::StrCat("/set ", name);
-}
-
 ChatLoop::ChatLoop(Conversation conversation,
                    std::unique_ptr<ChatReader> reader,
                    std::unique_ptr<ChatModel> model, LoadChatModel load_model,
@@ -179,7 +175,8 @@ absl::Status ChatLoop::Finish(const absl::StatusOr<Reply>& reply) {
   }
   if (verbose_) {
     GEMMA_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
-    Note(absl::StrCat(StatsLine(stats, SetLabel), SeedNote(reply->sampling),
+    Note(absl::StrCat(StatsLine(stats, settings_.label),
+                      SeedNote(reply->sampling),
                       "; context: ", ContextLine(use)));
   }
   return conversation_.CheckRoom();
@@ -206,8 +203,8 @@ absl::Status ChatLoop::System(const std::string& text) {
 
 void ChatLoop::MarkCut(const GenerateStats& stats) const {
   if (!reader_->is_interactive()) return;
-  const std::string mark =
-      CutMark(stats, conversation_.session().options().max_tokens, SetLabel);
+  const std::string mark = CutMark(
+      stats, conversation_.session().options().max_tokens, settings_.label);
   if (!mark.empty()) Remark(mark);
 }
 

@@ -25,9 +25,6 @@ namespace gemma::tools {
 std::string_view NameOf(ContextPolicy policy);
 std::optional<ContextPolicy> ParseContextPolicy(std::string_view name);
 
-// "/set max-tokens": what messages of a chat call an option of answers.
-std::string SetLabel(std::string_view name);
-
 class ChatLoop {
  public:
   // `verbose`: prints speed and context use after each answer. `quiet`: prints
@@ -57,8 +54,7 @@ class ChatLoop {
   absl::Status SetVerbose(std::string_view value);
   absl::Status SetMarkdown(std::string_view value);
   // Sets one setting, or resets it if there is no value.
-  absl::Status SetOne(std::string_view name, std::string_view value,
-                      bool has_value);
+  absl::Status SetOne(std::string_view name, std::string_view value);
   // Names and values, as /set shows them.
   std::vector<std::pair<std::string, std::string>> AllSettings() const;
   // In chat_loop_commands.cc.

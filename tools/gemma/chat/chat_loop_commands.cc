@@ -63,7 +63,7 @@ absl::Status ChatLoop::ChangeTo(const std::string& name) {
   AnswerOptions first_settings = first_settings_;
   AnswerOptions settings = settings_;
   for (AnswerOptions* options : {&first_settings, &settings}) {
-    GEMMA_RETURN_IF_ERROR(FindTokens(model->model(), options));
+    GEMMA_RETURN_IF_ERROR(FindTokens(model->model(), options, FlagLabel));
   }
   GEMMA_ASSIGN_OR_RETURN(Session session, model->NewSession(0));
   GEMMA_RETURN_IF_ERROR(
@@ -176,9 +176,10 @@ absl::Status ChatLoop::Load(const std::string& path) {
   settings_ = std::move(chat.settings);
   read_text_.clear();
   GEMMA_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
-  Remark(absl::StrCat(path, ": loaded ", Counted(num_turns, "turn"),
-                      "; context: ", ContextLine(use),
-                      use.left() > 0 ? "" : ", so the oldest are forgotten"));
+  Remark(absl::StrCat(
+      path, ": loaded ", Counted(num_turns, "turn"),
+      "; context: ", ContextLine(use),
+      use.left() > 0 ? "" : "; the next message drops the oldest turns"));
   return absl::OkStatus();
 }
 
@@ -193,7 +194,7 @@ void ChatLoop::ShowStats() {
     Tell("there is no answer yet");
     return;
   }
-  Tell(absl::StrCat("last answer: ", StatsLine(*totals_.last, SetLabel),
+  Tell(absl::StrCat("last answer: ", StatsLine(*totals_.last, settings_.label),
                     "\nall: ", TotalsLine(totals_)));
 }
 

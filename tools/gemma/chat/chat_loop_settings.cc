@@ -49,7 +49,7 @@ absl::Status ChatLoop::Set(const std::string& argument) {
   }
   const auto [word, value] = SplitWord(argument);
   const std::string name(word);
-  GEMMA_RETURN_IF_ERROR(SetOne(name, value, !value.empty()));
+  GEMMA_RETURN_IF_ERROR(SetOne(name, value));
   const bool is_reset = value.empty() && name != kVerboseSetting;
   if (!is_reset && !reader_->is_interactive()) return absl::OkStatus();
   for (const auto& [known, now] : AllSettings()) {
@@ -61,14 +61,13 @@ absl::Status ChatLoop::Set(const std::string& argument) {
   return absl::OkStatus();
 }
 
-absl::Status ChatLoop::SetOne(std::string_view name, std::string_view value,
-                              bool has_value) {
+absl::Status ChatLoop::SetOne(std::string_view name, std::string_view value) {
   if (name == kContextSetting) return SetContext(value);
   if (name == kPolicySetting) return SetPolicy(value);
   if (name == kVerboseSetting) return SetVerbose(value);
   if (name == kMarkdownSetting) return SetMarkdown(value);
-  return has_value ? ChangeSetting(name, value, &settings_)
-                   : CopySetting(name, first_settings_, &settings_);
+  return value.empty() ? CopySetting(name, first_settings_, &settings_)
+                       : ChangeSetting(name, value, &settings_);
 }
 
 absl::Status ChatLoop::SetContext(std::string_view value) {
@@ -122,7 +121,7 @@ absl::Status ChatLoop::SetMarkdown(std::string_view value) {
 std::vector<std::pair<std::string, std::string>> ChatLoop::AllSettings() const {
   std::vector<std::pair<std::string, std::string>> all = Settings(settings_);
   for (auto& [name, value] : all) {
-    if (value.empty()) value = "the rest of the context";  // of max-tokens
+    if (value.empty()) value = kSetMaxTokens;
   }
   const auto add = [&all](std::string_view name, std::string_view value) {
     all.emplace_back(name, value);

@@ -14,8 +14,9 @@
 
 namespace gemma::tools {
 
-// The default of max-tokens, as --help prints it.
+// The default of max-tokens, as --help and as /set print it.
 inline constexpr std::string_view kChatMaxTokens = "the rest of --context";
+inline constexpr std::string_view kSetMaxTokens = "the rest of the context";
 
 // Settings of the chat itself, which saved chats do not keep.
 inline constexpr std::string_view kContextSetting = "context";
