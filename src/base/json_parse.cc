@@ -1,3 +1,5 @@
+// Builds the document of a JSON text, strictly and within Json::Limits.
+
 #include <algorithm>
 #include <bit>
 #include <cstdint>

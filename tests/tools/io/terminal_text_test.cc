@@ -53,7 +53,7 @@ TEST(Note, NarrowTerminalBreaksWords) {
             "       oldest turn\r\n"
             "gemma: none: no such\r\n       file\r\n"
             "gemma: gemma list shows\r\n       the models\r\n");
-  setenv("NO_COLOR", "", 1);
+  unsetenv("NO_COLOR");
   // A terminal of unknown width, and one that cannot move.
   for (const auto& [type, columns] :
        {std::pair("xterm", 0), std::pair("dumb", 24)}) {

@@ -144,7 +144,8 @@ absl::Status WithOutput(const CLI::App& command, const std::string& path,
     GEMMA_ASSIGN_OR_RETURN(const std::unique_ptr<OutputFile> file,
                            OutputFile::Open(path, IsOn(command, "--force")));
     status = action();
-    // What a signal has cut short is no result, even if JSON says so in itself.
+    // A result that a signal cut short is not written, even if its JSON says
+    // so.
     const bool is_result = file->is_whole() && !absl::IsCancelled(status);
     if (!status.ok() && !is_result) return status;
     GEMMA_RETURN_IF_ERROR(file->Commit());

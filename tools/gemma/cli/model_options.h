@@ -37,8 +37,9 @@ struct ModelOptions {
   bool quiet = false;         // print no notes about the model
   std::string chat_template;  // see AddChatTemplate
   bool ignore_memory = false;
-  bool in_chat = false;  // a chat goes on without it; see MemoryPlan
-  bool embeds = false;   // the model must embed texts, not continue them
+  // A chat that has a model loads another; see MemoryPlan.
+  bool in_chat = false;
+  bool embeds = false;  // the model must embed texts, not continue them
   // Number of logits matrices, of --chunk rows each, that the command keeps.
   size_t logits = 0;
 };

@@ -90,7 +90,7 @@ Emphasis FindEmphasis(std::string_view text, char last, bool is_end) {
     if (ends && length == marks) return {marks, at, false};
     // "**bold *and italic***" ends with its last two.
     if (ends && length == kBoldItalic) return {marks, after - marks, false};
-    // "***bold** italic*": what ends first has begun last.
+    // "***bold** italic*": the emphasis that ends first began last.
     if (ends && marks == kBoldItalic && length < marks) marks -= length;
     at = after;
   }

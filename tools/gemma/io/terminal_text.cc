@@ -72,7 +72,7 @@ std::string Broken(std::string_view text, size_t columns, size_t indent) {
   LineWrapper lines([=] { return columns; },
                     [&](std::string_view part) { broken += part; });
   for (const std::string_view line : absl::StrSplit(text, '\n')) {
-    if (!broken.empty() || line.data() != text.data()) lines.Write("\n");
+    if (line.data() != text.data()) lines.Write("\n");
     lines.SetIndent(std::max(indent, HangingIndent(line, columns)));
     lines.Write(line);
   }

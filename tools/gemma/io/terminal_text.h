@@ -33,12 +33,12 @@ bool OutputHasColours();
 // it has none.
 size_t OutputColumns();
 
-// Returns the width of the terminal at standard error at the moment, or 0 if it
-// is none that can do more than add lines.
+// Returns the width of the terminal at standard error at the moment, or 0 if
+// standard error is not a terminal, or one that can only add lines.
 size_t ErrorColumns();
 
 // Breaks the lines of a printable text between words, to fit into a terminal of
-// so many columns; 0: returns it unchanged. What is broken off a line begins
+// so many columns; 0: returns it unchanged. The rest of a broken line begins
 // below its first word, or, if the line begins with blanks, below its second
 // column, which follows two blanks; `indent`: not before this column.
 std::string Broken(std::string_view text, size_t columns, size_t indent = 0);
