@@ -240,8 +240,9 @@ absl::StatusOr<std::vector<Format>> PlanFormats(
   const double least = BitsOf(hulls);
   if (least > budget) {
     return absl::InvalidArgumentError(FormatText(
-        "%g bits for each weight are too few, the smallest formats take %.3f",
-        bits, bits + (least - budget) / all_values));
+        "%g %s for each weight %s too few, the smallest formats take %.3f",
+        bits, bits == 1 ? "bit" : "bits", bits == 1 ? "is" : "are",
+        bits + (least - budget) / all_values));
   }
   std::vector<Format> out;
   for (const Choice& choice : BestPlan(hulls, budget).taken) {

@@ -236,6 +236,20 @@ class QuantizeTest(CommandTest):
         self.assertIn(f"already ({', '.join(named)}): ", mixed)
         self.succeeds_quietly("quantize", TOY, self.target, "q4", "--force")
 
+    def test_kept_weights_are_noted(self):
+        q8 = self.folder / "q8.gguf"
+        self.quantize(TOY, "q8", target=q8)
+        note = gemma("quantize", q8, self.target, "bf16").stderr.decode()
+        self.assertEqual(note, "gemma: nothing is converted to bf16: the weights (Q8_0) have fewer bits, and are kept, as "
+                               "with the type keep\n")
+        source = TESTDATA / "gguf" / "gemma3_mixed.gguf"
+        types = json.loads(self.succeeds("inspect", source, "--json"))["types"]
+        kept = sorted(kind["type"] for kind in types if kind["bits_per_weight"] < 6.5)
+        self.assertIn(f"weights that have fewer bits than q6 are kept as they are: {', '.join(kept)}\n",
+                      gemma("quantize", source, self.target, "q6", "--force").stderr.decode())
+        self.quantize(q8, "keep", target=self.folder / "same.gguf")
+        self.quantize(q8, "q8", target=self.folder / "q8_again.gguf")
+
     def test_type_from_a_variable(self):
         environment = dict(os.environ, GEMMA_TYPE="bf16", GEMMA_LAYOUT="gguf")
         self.succeeds_quietly("quantize", TOY, self.target, env=environment)

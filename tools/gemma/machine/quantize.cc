@@ -207,6 +207,35 @@ void NoteSecondTime(const Model& model, const Options& options) {
       "): quantized again, they lose more than the unquantized model would"));
 }
 
+// Says on standard error which matrices stay as they are, because they have
+// fewer bits than the type that the caller chose.
+void NoteKept(const Model& model, const Options& options) {
+  const double bits = BitsOf(*ParseWeightType(options.type));
+  if (!options.has_type || std::isinf(bits) || options.table_type != kSame ||
+      options.expert_type != kSame) {
+    return;
+  }
+  std::vector<TensorSummary> kept;
+  bool converts = false;
+  for (const TensorSummary& tensor : model.tensors()) {
+    if (tensor.shape.size() < 2) continue;
+    const double had = Summarize({tensor}).all.bits_per_weight();
+    if (had < bits) kept.push_back(tensor);
+    converts = converts || had > bits;
+  }
+  if (kept.empty()) return;
+  std::vector<std::string> types;
+  for (const auto& [type, total] : Summarize(kept).types) types.push_back(type);
+  const std::string names = absl::StrJoin(types, ", ");
+  Note(converts
+           ? absl::StrCat("weights that have fewer bits than ", options.type,
+                          " are kept as they are: ", names)
+           : absl::StrCat(
+                 "nothing is converted to ", options.type, ": the weights (",
+                 names,
+                 ") have fewer bits, and are kept, as with the type keep"));
+}
+
 // Prints what the source states and the written model will not follow. Returns
 // the sizes and types of its weights.
 Source ShowNotes(const std::string& source, const Options& options) {
@@ -218,6 +247,7 @@ Source ShowNotes(const std::string& source, const Options& options) {
   if (!model.ok()) return {};  // Quantize returns the error
   for (const std::string& note : model->notes()) Note(note);
   NoteSecondTime(*model, options);
+  NoteKept(*model, options);
   return {Summarize(model->tensors()).all, FileType(source, *model)};
 }
 
