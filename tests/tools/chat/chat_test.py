@@ -34,6 +34,11 @@ class ChatTest(CommandTest):
     def test_a_line_is_a_message(self):
         self.assertEqual(self.messages("one", "", '"""', "  two  ", "//three"), ["one", '"""', "  two  ", "/three"])
 
+    def test_a_set_seed_begins_anew(self):
+        text = self.says("/set temperature 1", "one", "two", "/set seed 5", "three", "four", "/clear", "/set seed 5", "five",
+                         arguments=["-v", "--seed", 1])
+        self.assertEqual(re.findall(r"seed (\d+)", text), ["1", "2", "5", "6", "5"])
+
     def test_standard_error_is_silent(self):
         self.assertEqual(self.says("one", "two"), "")
 

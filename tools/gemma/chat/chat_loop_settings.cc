@@ -18,6 +18,8 @@
 namespace gemma::tools {
 namespace {
 
+constexpr std::string_view kSeedSetting = "seed";
+
 absl::Status Wrong(std::string_view name, std::string_view value,
                    std::string_view wanted) {
   return absl::InvalidArgumentError(
@@ -66,8 +68,11 @@ absl::Status ChatLoop::SetOne(std::string_view name, std::string_view value) {
   if (name == kPolicySetting) return SetPolicy(value);
   if (name == kVerboseSetting) return SetVerbose(value);
   if (name == kMarkdownSetting) return SetMarkdown(value);
-  return value.empty() ? CopySetting(name, first_settings_, &settings_)
-                       : ChangeSetting(name, value, &settings_);
+  GEMMA_RETURN_IF_ERROR(value.empty()
+                            ? CopySetting(name, first_settings_, &settings_)
+                            : ChangeSetting(name, value, &settings_));
+  if (name == kSeedSetting) conversation_.RestartSeeds();
+  return absl::OkStatus();
 }
 
 absl::Status ChatLoop::SetContext(std::string_view value) {

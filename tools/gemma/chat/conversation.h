@@ -87,11 +87,11 @@ class Conversation {
                                              const ChatOptions& options = {});
 
   // Answers a message. The seed of an answer is that of `options` plus the
-  // number of answers before, so each answer has a different one. A cancelled
-  // answer stays, as far as it came. On failure, no turn is added or dropped:
-  // OutOfRange if the message does not fit, InterruptedError if the prompt was
-  // interrupted.
-  // FailedPrecondition if the model waits for the result of a tool.
+  // number of answers before, since RestartSeeds if that was called, so each
+  // answer has a different one. A cancelled answer stays, as far as it came. On
+  // failure, no turn is added or dropped: OutOfRange if the message does not
+  // fit, InterruptedError if the prompt was interrupted. FailedPrecondition if
+  // the model waits for the result of a tool.
   absl::StatusOr<Reply> Ask(std::string_view message,
                             const AnswerOptions& options);
 
@@ -110,6 +110,9 @@ class Conversation {
 
   // Removes and returns the last turn. FailedPrecondition if there is no turn.
   absl::StatusOr<Turn> Undo();
+
+  // Gives the next answer the seed of its options, as if it were the first.
+  void RestartSeeds() { num_answers_ = 0; }
 
   // Forgets everything except the system message.
   void Clear();
@@ -213,7 +216,7 @@ class Conversation {
   std::string system_;
   std::vector<Turn> turns_;
   std::vector<size_t> ends_;  // end positions of the turns that were read
-  size_t num_answers_ = 0;    // including those taken back
+  size_t num_answers_ = 0;    // with the seed, including those taken back
   // In any prompt (see Prompt), or because an answer had thoughts or calls.
   bool has_changes_ = false;
   ChatOptions options_;
