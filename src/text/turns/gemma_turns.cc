@@ -8,12 +8,15 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gemma/chat_template.h"
 #include "gemma/tokenizer.h"
 #include "src/base/format_text.h"
 #include "src/base/internal.h"
+#include "src/base/json.h"
+#include "src/base/status_macros.h"
 #include "src/text/tokenizer/control_names.h"
 #include "src/text/tokenizer/token_writer.h"
 #include "src/text/turns/chat_template_impl.h"
@@ -93,6 +96,11 @@ class GemmaTurns : public ChatTemplate::Impl {
       const ChatOptions& options) const override {
     absl::Status status = CheckParts(messages, options);
     if (!status.ok()) return status;
+    std::vector<Message> joined;
+    if (HasParts(messages)) {
+      GEMMA_ASSIGN_OR_RETURN(joined, WithPartsJoined(messages));
+      messages = joined;
+    }
     // The published template of Gemma 3, which trims every text but this one.
     std::string prefix;
     if (!messages.empty() && messages.front().role == Role::kSystem) {
@@ -148,14 +156,49 @@ class GemmaTurns : public ChatTemplate::Impl {
           "think");
     }
     for (const Message& message : messages) {
-      if (message.tool_calls.empty() && message.content_json.empty()) continue;
+      if (message.tool_calls.empty()) continue;
       return absl::InvalidArgumentError(FormatText(
-          "a message of the role '%s' has %s, wanted only a text in the turns "
-          "of Gemma 1 to 3",
-          TurnRole(message.role),
-          message.tool_calls.empty() ? "content in JSON" : "calls of tools"));
+          "a message of the role '%s' has calls of tools, wanted only a text "
+          "in the turns of Gemma 1 to 3",
+          TurnRole(message.role)));
     }
     return absl::OkStatus();
+  }
+
+  static bool HasParts(absl::Span<const Message> messages) {
+    return absl::c_any_of(messages, [](const Message& message) {
+      return !message.content_json.empty();
+    });
+  }
+
+  // Copies the messages, with the texts of a list of parts as one text. As in
+  // the published template of Gemma 3, each is trimmed, except the system's.
+  static absl::StatusOr<std::vector<Message>> WithPartsJoined(
+      absl::Span<const Message> messages) {
+    std::vector<Message> joined(messages.begin(), messages.end());
+    for (Message& message : joined) {
+      if (message.content_json.empty()) continue;
+      GEMMA_ASSIGN_OR_RETURN(const Json parts,
+                             Json::Parse(message.content_json, "'content'"));
+      if (!parts.is_array()) return parts.Unexpected("a list of parts");
+      message.text.clear();
+      for (const Json& part : parts.Elements()) {
+        std::string type, text;
+        GEMMA_RETURN_IF_ERROR(part.ReadRequired("type", type));
+        if (type != "text") {
+          return absl::InvalidArgumentError(FormatText(
+              "a message of the role '%s' has a part of the type '%s', wanted "
+              "'text': only texts are read here",
+              TurnRole(message.role), type));
+        }
+        GEMMA_RETURN_IF_ERROR(part.ReadRequired("text", text));
+        absl::StrAppend(&message.text, message.role == Role::kSystem
+                                           ? text
+                                           : std::string(Strip(text)));
+      }
+      message.content_json.clear();
+    }
+    return joined;
   }
 
   // `messages` are those after the system's.
