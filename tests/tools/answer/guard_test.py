@@ -159,6 +159,10 @@ class RunTest(GuardTest):
             self.fails(2, *command, "--guard", "S", "--guard-policy", "hat", says=["--guard-policy", "'hat'", "hate"])
         self.fails(2, "run", "MODEL", "--fill-prefix", "F", "--guard", "S", says=["--fill-prefix", "--guard"])
 
+    def test_nothing_to_judge(self):
+        self.fails(1, "run", MODEL, "--raw", "-q", "", "--guard", SHIELD,
+                   says="--guard: no text to classify: the prompt is empty")
+
     def test_a_model_that_cannot_judge(self):
         self.fails(1, "run", MODEL, "x", "--quiet", "--guard", MODELS / "gemma2", says="tokenizer", cure="")
         self.fails(1, "run", MODEL, "x", "--quiet", "--guard", "/no/shield", says="/no/shield", cure="")

@@ -80,12 +80,14 @@ class TextsTest(ClassifyTest):
             self.assertEqual(self.report(*arguments, stdin=stdin)["probabilities"], wanted)
         self.assertNotEqual(self.report(stdin=b"the text\n\n")["probabilities"], wanted)
 
-    def test_empty_texts(self):
-        wanted = next(case for case in CASES if case["text"] == "")
-        self.assert_near(self.report("--policy", "sexual", stdin=b"")["probabilities"],
-                         {"sexual": wanted["probability"]})
-        with_response = self.report("--response", "", "x")["probabilities"]
-        self.assertNotEqual(with_response, self.report("x")["probabilities"])
+    def test_empty_texts_are_errors(self):
+        empty = self.write("empty.txt", " \n")
+        for code, arguments, says in ((1, [], "standard input"), (1, ["--response", "yes"], "standard input"),
+                                      (1, ["-f", empty], str(empty)), (2, [""], "TEXT"),
+                                      (2, ["x", "--response", ""], "--response")):
+            self.fails(code, "classify", MODEL, *arguments, says=["no text to classify", says])
+        # A text in the place of the model.
+        self.fails(1, "classify", "no/model", says="no/model: no such file", cure="gemma pull no/model")
 
     def test_control_tokens_are_text(self):
         hostile = CASES[-2]
@@ -139,7 +141,7 @@ class LinesTest(ClassifyTest):
 
     def test_lines_are_as_texts_alone(self):
         requests = [{"text": TEXT, "id": 7}, {"text": "the cat", "response": RESPONSE, "id": "b"}, "the dog",
-                    {"text": TEXT, "response": RESPONSE}, {"id": 1.5, "text": ""}]
+                    {"text": TEXT, "response": RESPONSE}, {"id": 1.5, "text": "x"}]
         requests += [{"text": f"the text {i % 3}", "response": f"{i}"} for i in range(30)]
         stdin = b"".join(json.dumps(request).encode() + b"\n" for request in requests)
         answers, stderr = self.lines(stdin=stdin)
@@ -162,6 +164,8 @@ class LinesTest(ClassifyTest):
             (b'{"text": "x", "response": null}', "'response' is of type null"),
             (b'{"text": "x", "id": []}', "'id' is of type array"), (b'{"text": "x", "policy": "hate"}', "'policy'"),
             (b"[" * 1000000, "nested"), (b'{"text": "x", "id": 1' + b"0" * 400 + b"}", "too large"),
+            (b'{"text": " "}', "no text to classify: 'text' is empty"), (b'""', "no text to classify"),
+            (b'{"text": "x", "response": ""}', "no text to classify: 'response' is empty"),
             (long, "the context has room for 1024"),
         ]
         good = b'{"text": "x", "id": 2}'

@@ -44,7 +44,7 @@ class EmbedTest(CommandTest):
         self.assertEqual(self.embed(stdin=text.replace(b"\n", b"\r\n")), expected)
         self.assertEqual(self.embed(stdin=text.rstrip(b"\n")), expected)
         self.assertEqual(self.embed("--", *TEXTS), expected)
-        self.assertEqual(self.embed(stdin=b""), "")
+        self.fails(1, "embed", TOY, says="standard input: is empty, wanted a text on each line")
 
     def test_numbers_are_whole_float32(self):
         path = self.folder / "F.npy"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
@@ -160,6 +161,10 @@ absl::StatusOr<Verdict> Guard::Judge(std::string_view text,
 }
 
 absl::StatusOr<Verdict> Guard::JudgePrompt(std::string_view prompt) {
+  if (absl::StripAsciiWhitespace(prompt).empty()) {
+    return absl::InvalidArgumentError(
+        "--guard: no text to classify: the prompt is empty");
+  }
   return Judge("prompt", {prompt, std::nullopt}, prompt_policies_);
 }
 

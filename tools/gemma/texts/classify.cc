@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "gemma/gemma.h"
@@ -55,6 +56,10 @@ absl::Status Check(const ClassifyOptions& options) {
     return Exclude("TEXT", "--file");
   }
   if (!options.lines) {
+    if (options.has_response && options.response.empty()) {
+      return OptionError({"--response"},
+                         "--response: no text to classify, it is empty");
+    }
     return WithOptions(AsUsageError(CheckUtf8(options.response, "--response")),
                        {"--response"});
   }
@@ -68,9 +73,17 @@ absl::Status Check(const ClassifyOptions& options) {
   return absl::OkStatus();
 }
 
+// An error if the text is blank: a pipe that failed would look harmless.
+absl::Status CheckHasText(std::string_view text, std::string_view name) {
+  if (!absl::StripAsciiWhitespace(text).empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("no text to classify: ", name, " is empty"));
+}
+
 absl::StatusOr<std::string> ReadInput(const ClassifyOptions& options) {
   if (options.text != kStdinArgument) {
     GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(options.text, "TEXT")));
+    GEMMA_RETURN_IF_ERROR(AsUsageError(CheckHasText(options.text, "TEXT")));
     return options.text;
   }
   const std::string path = options.file.empty() ? options.text : options.file;
@@ -80,6 +93,7 @@ absl::StatusOr<std::string> ReadInput(const ClassifyOptions& options) {
   }
   GEMMA_ASSIGN_OR_RETURN(std::string text,
                          ReadUtf8(path, options.model.quiet ? "" : kWaiting));
+  GEMMA_RETURN_IF_ERROR(CheckHasText(text, InputName(path)));
   // The line end that `echo` adds is not part of the text.
   if (!text.empty() && text.back() == '\n') text.pop_back();
   return text;
@@ -191,7 +205,13 @@ absl::Status Classify(const ClassifyOptions& options) {
                          ReadPolicies(options.policy));
   std::string text;
   if (!options.lines) {
-    GEMMA_ASSIGN_OR_RETURN(text, ReadInput(options));
+    absl::StatusOr<std::string> read = ReadInput(options);
+    if (!read.ok() && !IsUsageError(read.status())) {
+      // The text may be where the model belongs.
+      GEMMA_RETURN_IF_ERROR(ReadOutline(options.model).status());
+    }
+    GEMMA_RETURN_IF_ERROR(read.status());
+    text = *std::move(read);
   }
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   GEMMA_ASSIGN_OR_RETURN(const size_t tokens,

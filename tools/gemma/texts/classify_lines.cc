@@ -54,12 +54,27 @@ absl::Status ParseObject(const nlohmann::ordered_json& json, Line& line) {
   return absl::InvalidArgumentError("there is no 'text'");
 }
 
-absl::Status Parse(std::string_view text, Line& line) {
+absl::Status ParseFields(std::string_view text, Line& line) {
   GEMMA_ASSIGN_OR_RETURN(const nlohmann::ordered_json json,
                          ParseJsonLine(text));
   if (json.is_string()) return ReadTextField("text", json, &line.text);
   if (json.is_object()) return ParseObject(json, line);
   return WrongType("the line", json, "an object or a string");
+}
+
+absl::Status Parse(std::string_view text, Line& line) {
+  GEMMA_RETURN_IF_ERROR(ParseFields(text, line));
+  const auto is_blank = [](std::string_view of) {
+    return absl::StripAsciiWhitespace(of).empty();
+  };
+  if (is_blank(line.text)) {
+    return absl::InvalidArgumentError("no text to classify: 'text' is empty");
+  }
+  if (line.response.has_value() && is_blank(*line.response)) {
+    return absl::InvalidArgumentError(
+        "no text to classify: 'response' is empty");
+  }
+  return absl::OkStatus();
 }
 
 class Lines {

@@ -86,6 +86,10 @@ absl::StatusOr<std::vector<EmbedInput>> ReadLines(const Prefixes& prefixes) {
       options.file.empty() ? std::string(kStdinArgument) : options.file;
   const std::string name(InputName(path));
   GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadUtf8(path));
+  if (text.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, ": is empty, wanted a text on each line"));
+  }
   GEMMA_ASSIGN_OR_RETURN(const std::string prefix, prefixes.Common());
   std::vector<EmbedInput> inputs;
   size_t number = 0;
