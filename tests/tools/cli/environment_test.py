@@ -80,7 +80,9 @@ class EnvironmentTest(CommandTest):
         self.assertIn("--max-tokens\nby GEMMA_MAX_TOKENS", self.succeeds_quietly("--help"))
 
     def test_model_variable_errors(self):
-        self.fails(1, "inspect", env=variables(MODEL="/no/model.gguf"), says="/no/model.gguf", cure="gemma list")
+        self.fails(1, "inspect", env=variables(MODEL="/no/model.gguf"), says="gemma: GEMMA_MODEL: /no/model.gguf: ",
+                   cure="gemma list")
+        self.fails(1, "inspect", env=variables(MODEL="nothere"), says="GEMMA_MODEL: nothere: ", cure="gemma list")
         self.fails(2, "inspect", env=variables(MODEL=""), says="MODEL", cure="")
 
 

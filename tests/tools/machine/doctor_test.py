@@ -8,7 +8,7 @@ import pty
 import re
 import unittest
 
-from command import BINARY, MODELS, CommandTest, gemma, write_record
+from command import BINARY, MODELS, TESTDATA, CommandTest, gemma, write_record
 from inspect_test import write_mixed
 
 TOY = MODELS / "gemma2"
@@ -111,6 +111,9 @@ class DoctorTest(CommandTest):
         # The toy has no tokenizer, so it cannot run.
         self.assertEqual(found["level"], "warning")
         self.assertIn("tokenizer", found["cure"])
+        long = self.findings(TESTDATA / "gguf" / "gemma3_mixed.gguf", "--context", 140000)["model"]
+        self.assertEqual((long["level"], long["cure"]), (
+            "warning", "the model was trained on 131072 tokens: in the context of 140000, answers get worse beyond them"))
         self.assertEqual(self.findings(GEMMA_MODEL=str(TOY))["model"]["facts"]["model"], str(TOY))
 
     def test_tables_in_files(self):

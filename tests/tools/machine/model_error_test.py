@@ -46,6 +46,11 @@ class WrongFileTest(CommandTest):
         with zipfile.ZipFile(self.folder / "zip", "w") as archive:
             archive.writestr("archive/data.pkl", b"x")
         self.wrong("model.pt", (self.folder / "zip").read_bytes(), "safetensors")
+        self.wrong("model", (self.folder / "zip").read_bytes(), "safetensors", says="has PyTorch weights, which")
+        with zipfile.ZipFile(self.folder / "other", "w") as archive:
+            archive.writestr("notes.txt", b"x")
+        self.wrong("notes.zip", (self.folder / "other").read_bytes(), "unpack it", says="is a ZIP archive, not a model")
+        self.wrong("paper.pdf", b"%PDF-1.7\n", "gemma pull", says="is a PDF document, not a model")
         self.wrong("old.bin", bytes(range(1, 200)), "safetensors")
         self.wrong("2b-it-sfp.sbs", bytes(range(200)), "to its end", says="does not begin as files of gemma.cpp do")
         self.wrong("ggml-model.bin", b"tjgg" + bytes(60), "use a GGUF file", says="before GGUF")

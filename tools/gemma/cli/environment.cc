@@ -1,9 +1,12 @@
 #include "tools/gemma/cli/environment.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <set>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
@@ -101,6 +104,21 @@ bool IsNamed(const CLI::Option& option, const std::vector<std::string>& names) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+bool IsFound(const std::string& model) {
+  const absl::StatusOr<std::string> path = ResolveModel(model);
+  return path.ok() && access(path->c_str(), F_OK) == 0;
+}
+
+// The same error, whose message begins with the variable.
+absl::Status WithCause(const absl::Status& status, std::string_view variable) {
+  absl::Status named(status.code(),
+                     absl::StrCat(variable, ": ", status.message()));
+  status.ForEachPayload([&named](std::string_view url, const absl::Cord& text) {
+    named.SetPayload(url, text);
+  });
+  return named;
+}
+
 }  // namespace
 
 std::string VariableOf(const CLI::Option& option) {
@@ -179,6 +197,12 @@ std::vector<std::string> Environment::Overridden(
 }
 
 absl::Status Environment::Explain(absl::Status status) const {
+  for (const CLI::Option* option : applied_) {
+    if (!option->get_positional()) continue;
+    const std::string variable = VariableOf(*option);
+    if (!IsFound(EnvironmentValue(variable)))
+      return WithCause(status, variable);
+  }
   if (!IsUsageError(status)) return status;
   const std::vector<std::string> wrong = OptionsOf(status);
   std::vector<std::string> culprits;

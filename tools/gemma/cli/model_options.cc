@@ -262,12 +262,17 @@ absl::StatusOr<Session> CreateSession(const Model& model,
   return Session::Create(model, SessionOptionsOf(options, default_context));
 }
 
-void NoteLongContext(const Model& model, const ModelOptions& options) {
+std::string LongContextNote(const Model& model, const ModelOptions& options) {
   const size_t trained = model.config().max_context;
-  if (options.quiet || trained == 0 || options.context <= trained) return;
-  Note(absl::StrCat("the model was trained on ", trained,
-                    " tokens: in the context of ", options.context,
-                    ", answers get worse beyond them"));
+  if (trained == 0 || options.context <= trained) return "";
+  return absl::StrCat("the model was trained on ", trained,
+                      " tokens: in the context of ", options.context,
+                      ", answers get worse beyond them");
+}
+
+void NoteLongContext(const Model& model, const ModelOptions& options) {
+  const std::string note = LongContextNote(model, options);
+  if (!options.quiet && !note.empty()) Note(note);
 }
 
 }  // namespace gemma::tools

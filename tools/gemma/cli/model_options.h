@@ -109,8 +109,11 @@ absl::StatusOr<Session> CreateSession(const Model& model,
                                       const ModelOptions& options,
                                       size_t default_context);
 
-// Says on standard error, unless options.quiet, that options.context is more
-// than the model was trained on.
+// Returns a note that options.context is more than the model was trained on,
+// or "".
+std::string LongContextNote(const Model& model, const ModelOptions& options);
+
+// Says so on standard error, unless options.quiet.
 void NoteLongContext(const Model& model, const ModelOptions& options);
 
 }  // namespace gemma::tools

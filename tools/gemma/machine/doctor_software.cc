@@ -174,6 +174,10 @@ std::vector<Finding> FindModel(const ModelOptions& options, Memory memory) {
   } else if (!mapped_note.empty()) {
     finding.level = Level::kWarning;
     finding.cure = mapped_note;
+  } else if (const std::string note = LongContextNote(*model, options);
+             !note.empty()) {
+    finding.level = Level::kWarning;
+    finding.cure = note;
   } else if (!model->tokenizer().ok()) {
     finding.level = Level::kWarning;
     finding.cure = std::string(model->tokenizer().status().message());

@@ -27,6 +27,7 @@ constexpr std::string_view kOtherFormatCure =
 constexpr std::string_view kPickle =
     "has PyTorch weights, which gemma does not read, because reading them may "
     "run code";
+constexpr std::string_view kZip = "is a ZIP archive, not a model";
 constexpr std::string_view kOnnx =
     "has ONNX weights, which gemma does not read";
 constexpr std::string_view kMobile =
@@ -48,7 +49,8 @@ struct Beginning {
 constexpr Beginning kBeginnings[] = {
     {0, "<", "is a web page, not the file itself", kWebPageCure},
     {0, "\x80\x02", kPickle, kOtherFormatCure},
-    {0, "PK\x03\x04", kPickle, kOtherFormatCure},
+    {0, "PK\x03\x04", kZip, "unpack it first"},
+    {0, "%PDF", "is a PDF document, not a model", kPullCure},
     {0, "ggml", kOldGgml, kOldGgmlCure},
     {0, "lmgg", kOldGgml, kOldGgmlCure},
     {0, "tjgg", kOldGgml, kOldGgmlCure},
@@ -102,6 +104,19 @@ std::string FirstBytes(const std::string& path) {
   return bytes;
 }
 
+// Whether a ZIP archive lists the file with the pickled part of PyTorch's. The
+// list is at the end of the archive.
+bool ListsPickle(const std::string& path) {
+  constexpr std::streamoff kMost = 1 << 20;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  const std::streamoff size = file.tellg();
+  if (size <= 0) return false;
+  std::string bytes(static_cast<size_t>(std::min(size, kMost)), '\0');
+  file.seekg(-static_cast<std::streamoff>(bytes.size()), std::ios::end);
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  return bytes.find("data.pkl") != std::string::npos;
+}
+
 bool IsText(std::string_view bytes) {
   return !bytes.empty() && std::all_of(bytes.begin(), bytes.end(), [](char c) {
     return absl::ascii_isprint(c) || absl::ascii_isspace(c) ||
@@ -141,7 +156,12 @@ PathFinding FindingOfFile(const std::string& path) {
     if (found.size() > beginning.offset &&
         absl::StartsWith(found.substr(beginning.offset), beginning.bytes)) {
       // PyTorch's files are not the only archives.
-      if (beginning.cause == kPickle && ending != nullptr) break;
+      const bool is_archive =
+          beginning.cause == kPickle || beginning.cause == kZip;
+      if (is_archive && ending != nullptr) break;
+      if (beginning.cause == kZip && ListsPickle(path)) {
+        return {std::string(kPickle), std::string(kOtherFormatCure)};
+      }
       return {std::string(beginning.cause), std::string(beginning.cure)};
     }
   }
