@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import signal
 import time
 import unittest
@@ -49,7 +50,7 @@ class AnswersTest(BatchTest):
             ({"prompt": "the cat"}, []),
             ({"prompt": "the cat", "seed": 7, "temperature": 1.5}, ["--seed", 7, "--temperature", 1.5]),
             ({"prompt": "the cat sat on the mat " * 30, "max_tokens": 3}, ["-n", 3]),
-            ({"prompt": "", "top_k": 5, "top_p": 0.5, "min_p": 0.01}, ["--top-k", 5, "--top-p", 0.5, "--min-p", 0.01]),
+            ({"prompt": "y", "top_k": 5, "top_p": 0.5, "min_p": 0.01}, ["--top-k", 5, "--top-p", 0.5, "--min-p", 0.01]),
             ({"prompt": "x", "stop": "e"}, ["--stop", "e"]),
             ({"prompt": "x", "stop": ["a", "th"]}, ["--stop", "a", "--stop", "th"]),
             ({"prompt": "x", "repetition_penalty": 2, "penalty_window": 9, "presence_penalty": 0.5},
@@ -58,6 +59,8 @@ class AnswersTest(BatchTest):
              ["--logit-bias", "300=1000", "--frequency-penalty", 1, "--typical-p", 0.9]),
             ({"prompt": "hello", "system": "Be brief."}, ["--system", "Be brief."]),
             ({"messages": [{"role": "user", "content": "hello"}]}, []),
+            ({"messages": [{"role": "user", "content": [{"type": "text", "text": " hel "},
+                                                        {"type": "text", "text": "lo"}]}]}, []),
             ({"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hello"}]},
              ["--system", "Be brief."]),
             ("the dog", []),
@@ -177,6 +180,11 @@ class BadLinesTest(BatchTest):
         (b'{"messages": [{"role": "user", "content": "x", "name": "y"}]}', "name"),
         (b'{"messages": [{"role": "assistant", "content": "x"}]}', "user"),
         (json.dumps({"prompt": "word " * 3000}).encode(), "room for"),
+        (b'{"prompt": " \\n"}', "the prompt is empty"),
+        (b'{"messages": [{"role": "user", "content": ""}]}', "the last message of 'messages' is empty"),
+        (b'{"messages": [{"role": "user", "content": [{"type": "image"}]}]}', "a part of the type 'image', wanted"),
+        (b'{"messages": [{"role": "user", "content": [{"text": "x"}]}]}', "'type'"),
+        (b'{"custom_id": "a", "method": "POST", "url": "/", "body": {}}', "jq -c '{id: .custom_id} + (.body"),
     ]
 
     def test_bad_line_fails_alone(self):
@@ -229,13 +237,23 @@ class BadLinesTest(BatchTest):
         self.fails(2, "run", "MODEL", "prompt", "--batch", "F", says=["--batch", "PROMPT"])
         for scores in (["--logprobs", "1"], ["--list-tokens"]):
             self.fails(2, "run", "MODEL", "--batch", "F", "--json", *scores, says=["--batch", scores[0]])
-        self.fails(2, "run", "MODEL", "--batch", "F", "--output", "G", "--force", says=["--batch", "--force"])
+        self.fails(2, "run", "MODEL", "--batch", "F", "--logprobs", "1", says="--batch and --logprobs exclude")
         self.fails(2, "run", "MODEL", "--batch", "F", "--batch-size", "0", says="--batch-size")
         self.fails(2, "run", "MODEL", "--batch", "F", "--batch-size", "1025", says="--batch-size")
         self.fails(1, "run", MODEL, "--batch", self.folder / "none", says="none")
         self.write(["x"])
         self.fails(1, "run", MODEL, "--batch", self.input, "--output", self.folder / "no/such", says="no/such")
         self.fails(1, "run", MODEL, "--batch", self.input, "--output", self.folder, says=str(self.folder))
+
+    def test_files_of_other_forms(self):
+        for text, says, cure in (('[\n  "x",\n  "y"\n]', "one JSON array", "jq -c '.[]'"),
+                                 ('["x", "y"]', "one JSON array", "jq -c '.[]'"),
+                                 ('{\n  "prompt": "x"\n}', "one JSON object on several lines", "jq -c ."),
+                                 ("id,prompt\n1,hello\n", "not JSON", '"prompt": ...}')):
+            self.input.write_text(text)
+            self.fails(1, "run", MODEL, "--batch", self.input, "--output", self.output, says=[str(self.input), says],
+                       cure=cure)
+            self.assertFalse(self.output.exists())
 
 
 class ResumeTest(BatchTest):
@@ -290,6 +308,40 @@ class ResumeTest(BatchTest):
                     self.assertIn(text, cause)
                 self.assertIn("--output", cure)
                 self.assertEqual(self.output.read_bytes(), output)
+
+    def test_answers_of_other_options(self):
+        self.run_all()
+        written = self.output.read_bytes()
+        other = self.folder / "other.gguf"
+        shutil.copyfile(MODEL, other)
+        cases = [(other, ["-n", 4], f"an answer of '{MODEL}', wanted one of '{other}'"),
+                 (MODEL, ["-n", 5], "with max_tokens 4, wanted 5"),
+                 (MODEL, ["-n", 4, "--temperature", 0], "with temperature 1, wanted 0"),
+                 (MODEL, ["-n", 4, "-c", 100], "with context 4096, wanted 100"),
+                 (MODEL, ["-n", 4, "--regex", "x+"], "with regex none, wanted"),
+                 (MODEL, ["-n", 4, "--guard", TESTDATA / "classify" / "shield.gguf"], "no guard judged")]
+        for model, arguments, says in cases:
+            with self.subTest(says=says):
+                self.fails(1, "run", model, "--batch", self.input, "--output", self.output, "--raw", *arguments,
+                           says=[str(self.output), "line 1 ", says], cure="--force starts over")
+                self.assertEqual(self.output.read_bytes(), written)
+        # What only changes the speed may differ.
+        result = self.batch("--raw", "-n", 4, "-t", 1, "--chunk", 7, "-v")
+        self.assertIn(b"20 of 20 lines answered, 20 of them before; 0 tokens", result.stderr)
+        self.assertEqual(self.output.read_bytes(), written)
+        # The seed of the command line holds for lines without their own.
+        self.write(["x"])
+        self.output.unlink()
+        self.assertEqual(self.batch("--raw", "-n", 4).returncode, 0)
+        result = self.batch("--raw", "-n", 4, "--seed", 3)
+        self.assertIn(b"with seed 0, wanted 3", result.stderr)
+
+    def test_force_starts_over(self):
+        self.run_all()
+        result = self.batch("--raw", "-n", 2, "--force")
+        self.assertEqual((result.returncode, result.stderr), (0, b""))
+        self.assertEqual({answer["new_tokens"] for answer in self.answers().values()}, {2})
+        self.assertEqual(len(self.answers()), 20)
 
     def test_the_input_may_grow(self):
         before = self.run_all()

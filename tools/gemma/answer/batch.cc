@@ -19,6 +19,7 @@
 #include "tools/gemma/answer/answer.h"
 #include "tools/gemma/answer/answer_report.h"
 #include "tools/gemma/answer/batch_answers.h"
+#include "tools/gemma/answer/batch_resume.h"
 #include "tools/gemma/cli/model_options.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
@@ -60,6 +61,7 @@ class Batch {
       if (answers_.Has(i)) ++done_;
     }
     failed_ = answers_.num_errors();
+    kept_ = done_ - failed_;
     progress_.StartAt(done_);
   }
 
@@ -79,8 +81,10 @@ class Batch {
   absl::Status Summary() const {
     if (options_.verbose) {
       const double seconds = stopwatch_.seconds();
-      Note(absl::StrFormat("%u of %u lines answered; %u tokens, %.1f tok/s",
-                           total_ - failed_, total_, num_tokens_,
+      const std::string before =
+          kept_ == 0 ? "" : absl::StrCat(", ", kept_, " of them before");
+      Note(absl::StrFormat("%u of %u lines answered%s; %u tokens, %.1f tok/s",
+                           total_ - failed_, total_, before, num_tokens_,
                            num_tokens_ / seconds));
     }
     if (failed_ == 0) return absl::OkStatus();
@@ -142,19 +146,16 @@ class Batch {
                                std::shared_ptr<AnswerParser>* parser) {
     GEMMA_RETURN_IF_ERROR(ParseBatchRequest(line, defaults_, request));
     GEMMA_RETURN_IF_ERROR(FindTokens(model_, &request->options, FieldLabel));
+    const bool chat = LimitAnswer(options_.prompt, request);
     if (options_.guard != nullptr) {
       GEMMA_ASSIGN_OR_RETURN(verdicts->emplace_back(),
                              options_.guard->JudgePrompt(PromptText(*request)));
       GEMMA_RETURN_IF_ERROR(RefusalOf(*verdicts));
     }
-    const bool chat = options_.prompt.chat || !request->messages.empty();
     GEMMA_RETURN_IF_ERROR(NoteControl(*request));
     Request engine_request;
     GEMMA_ASSIGN_OR_RETURN(engine_request.prompt,
                            PromptTokens(model_, *request, options_.prompt));
-    if (request->options.max_tokens == 0 && !chat) {
-      request->options.max_tokens = kMaxCompletionTokens;
-    }
     engine_request.options = ToGenerateOptions(request->options);
     if (chat && request->options.grammar == nullptr) {
       GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model_));
@@ -242,11 +243,8 @@ class Batch {
                           fields);
   }
 
-  // The options of all lines, and the line's own in their place.
   nlohmann::ordered_json OptionsOf(const BatchRequest& request) const {
-    nlohmann::ordered_json options = options_.head.at("options");
-    options.update(AnswerOptionsJson(request.options));
-    return options;
+    return LineOptions(options_, request);
   }
 
   absl::Status WriteRefusal(size_t line, const std::string& id,
@@ -286,6 +284,7 @@ class Batch {
   size_t total_ = 0;
   size_t done_ = 0;
   size_t failed_ = 0;
+  size_t kept_ = 0;  // answers that the output had
   size_t num_tokens_ = 0;
   bool control_noted_ = false;
 };
@@ -347,7 +346,8 @@ or a JSON object:
                          guard but no text, and does not count as an error
   error                  instead of an answer: why the line failed; the
                          other lines are answered, and the exit code is 1
-Empty lines are skipped. An existing --output file is continued. Each
+Empty lines are skipped. An existing --output file is continued if its
+answers are of the same model, options and seeds; --force starts over. Each
 answer is the same as that of a `gemma run` with this prompt and seed
 alone. The seed is 0 if neither the line nor --seed gives one.
 
@@ -357,16 +357,22 @@ absl::Status RunBatch(const Model& model, const ModelOptions& model_options,
                       const BatchOptions& options,
                       const BatchRequest& defaults) {
   GEMMA_ASSIGN_OR_RETURN(const std::string text, ReadText(options.input));
+  GEMMA_RETURN_IF_ERROR(CheckIsLines(text, InputName(options.input)));
   const std::vector<std::string_view> lines = SplitLines(text);
   GEMMA_ASSIGN_OR_RETURN(
       const EngineOptions engine_options,
       OptionsOfEngine(model, model_options, options.size, lines));
+  GEMMA_ASSIGN_OR_RETURN(Engine engine, Engine::Create(model, engine_options));
   nlohmann::ordered_json head = options.head;
   head.erase("options");  // each line has its own
   GEMMA_ASSIGN_OR_RETURN(
       BatchAnswers answers,
-      BatchAnswers::Open(options.output, lines, std::move(head)));
-  GEMMA_ASSIGN_OR_RETURN(Engine engine, Engine::Create(model, engine_options));
+      BatchAnswers::Open(
+          options.output, lines, std::move(head),
+          [&](const nlohmann::ordered_json& answer, size_t line) {
+            return DifferenceOf(answer, lines[line], options, defaults);
+          },
+          options.restart));
   Batch batch(model, engine, options, defaults, lines, std::move(answers));
   GEMMA_RETURN_IF_ERROR(batch.Run());
   return batch.Summary();

@@ -19,6 +19,7 @@ struct BatchOptions {
   std::string input;         // "-": standard input
   std::string output = "-";  // "-": standard output
   size_t size = EngineOptions().max_sequences;
+  bool restart = false;  // start over instead of continuing the output
   // How each line begins: a report's head with the options of all lines.
   nlohmann::ordered_json head;
   PromptOptions prompt;    // for prompts without messages
@@ -31,9 +32,11 @@ struct BatchOptions {
 extern const char kBatchHelp[];
 
 // Answers or refuses each line of the input that has no answer in the output
-// yet. A line that fails does not stop the others; after the last line, the
-// batch fails if the output has an error for any line. An interrupt is an
-// InterruptedError; the output then has the answers so far.
+// yet. Fails if the output has an answer of another model, or with options that
+// the line would not have now; see batch_resume.h. A line that fails does not
+// stop the others; after the last line, the batch fails if the output has an
+// error for any line. An interrupt is an InterruptedError; the output then has
+// the answers so far.
 absl::Status RunBatch(const Model& model, const ModelOptions& model_options,
                       const BatchOptions& options,
                       const BatchRequest& defaults);

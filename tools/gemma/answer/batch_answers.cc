@@ -43,7 +43,7 @@ bool IsFile(int fd) {
 
 absl::StatusOr<BatchAnswers> BatchAnswers::Open(
     const std::string& path, const std::vector<std::string_view>& lines,
-    OrderedJson head) {
+    OrderedJson head, const Check& check, bool restart) {
   if (path == kStdinArgument) {
     return BatchAnswers(-1, path, lines.size(), std::move(head));
   }
@@ -56,12 +56,13 @@ absl::StatusOr<BatchAnswers> BatchAnswers::Open(
     return absl::UnavailableError(
         absl::StrCat(path, ": another process writes to it"));
   }
-  GEMMA_RETURN_IF_ERROR(answers.Continue(lines));
+  if (restart && ftruncate(fd, 0) != 0) return SystemError(path, errno);
+  GEMMA_RETURN_IF_ERROR(answers.Continue(lines, check));
   return answers;
 }
 
-absl::Status BatchAnswers::Continue(
-    const std::vector<std::string_view>& lines) {
+absl::Status BatchAnswers::Continue(const std::vector<std::string_view>& lines,
+                                    const Check& check) {
   struct stat info = {};
   if (fstat(fd_, &info) == 0 && info.st_size == 0) return absl::OkStatus();
   GEMMA_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path_));
@@ -70,7 +71,8 @@ absl::Status BatchAnswers::Continue(
   for (size_t number = 1;; ++number) {
     const size_t end = text.find('\n', begin);
     if (end == std::string_view::npos) break;
-    GEMMA_RETURN_IF_ERROR(Read(text.substr(begin, end - begin), number, lines));
+    GEMMA_RETURN_IF_ERROR(
+        Read(text.substr(begin, end - begin), number, lines, check));
     begin = end + 1;
   }
   if (begin == text.size()) return absl::OkStatus();
@@ -80,12 +82,13 @@ absl::Status BatchAnswers::Continue(
 }
 
 absl::Status BatchAnswers::Read(std::string_view answer, size_t number,
-                                const std::vector<std::string_view>& lines) {
+                                const std::vector<std::string_view>& lines,
+                                const Check& check) {
   const absl::StatusOr<nlohmann::ordered_json> parsed = ParseJsonLine(answer);
   const auto refuse = [&](std::string_view what) {
     return WithCure(absl::FailedPreconditionError(
                         absl::StrCat(path_, ": line ", number, " is ", what)),
-                    "write to another --output, or remove this one");
+                    "write to another --output, or --force starts over");
   };
   if (!parsed.ok()) return refuse("not an answer of a batch");
   const nlohmann::ordered_json& json = *parsed;
@@ -106,6 +109,10 @@ absl::Status BatchAnswers::Read(std::string_view answer, size_t number,
   }
   if (has_[line - 1]) {
     return refuse(absl::StrCat("a second answer to line ", line));
+  }
+  if (const std::string difference = check(json, line - 1);
+      !difference.empty()) {
+    return refuse(difference);
   }
   has_[line - 1] = true;
   if (json.contains("error")) ++num_errors_;

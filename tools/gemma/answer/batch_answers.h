@@ -5,6 +5,7 @@
 #define GEMMA_TOOLS_GEMMA_ANSWER_BATCH_ANSWERS_H_
 
 #include <cstddef>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -23,14 +24,20 @@ namespace gemma::tools {
 // written when its answer ends, so lines are in that order.
 class BatchAnswers {
  public:
+  // Says what an answer in the file has that an answer to the line `line` (from
+  // 0) would not have now: "the answer of m.gguf, wanted n.gguf". Else "".
+  using Check = std::function<std::string(const nlohmann::ordered_json& answer,
+                                          size_t line)>;
+
   // Opens `path` ("-": standard output) for the answers to `lines`. Keeps the
   // lines that the file already has, but cuts off a last line without a
   // newline. Fails if another process writes to the file, or if a line of the
-  // file does not answer a line of the input; the error names that line.
-  // `head`: the fields that each line begins with.
+  // file does not answer a line of the input, or as `check` says; the error
+  // names that line. `restart`: empties the file instead. `head`: the fields
+  // that each line begins with.
   static absl::StatusOr<BatchAnswers> Open(
       const std::string& path, const std::vector<std::string_view>& lines,
-      nlohmann::ordered_json head);
+      nlohmann::ordered_json head, const Check& check, bool restart);
 
   ~BatchAnswers();
   BatchAnswers(BatchAnswers&& other) noexcept;
@@ -55,9 +62,11 @@ class BatchAnswers {
         has_(num_lines) {}
 
   // Reads the answers that the file already has.
-  absl::Status Continue(const std::vector<std::string_view>& lines);
+  absl::Status Continue(const std::vector<std::string_view>& lines,
+                        const Check& check);
   absl::Status Read(std::string_view answer, size_t number,
-                    const std::vector<std::string_view>& lines);
+                    const std::vector<std::string_view>& lines,
+                    const Check& check);
 
   int fd_;  // -1: standard output
   std::string path_;

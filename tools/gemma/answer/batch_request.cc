@@ -4,8 +4,11 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/answer/batch_messages.h"
@@ -70,6 +73,11 @@ absl::Status ReadOption(const std::string& field,
 
 absl::Status ReadObject(const nlohmann::ordered_json& json,
                         BatchRequest* request) {
+  if (json.contains("custom_id") && json.contains("body")) {
+    return absl::InvalidArgumentError(
+        "a line of OpenAI's batches, wanted 'id' and the fields of its 'body' "
+        "in the line itself: jq -c '{id: .custom_id} + (.body | del(.model))'");
+  }
   GEMMA_RETURN_IF_ERROR(ReadId(json, &request->id));
   bool has_prompt = false;
   for (const auto& [name, value] : json.items()) {
@@ -104,6 +112,34 @@ absl::Status ReadObject(const nlohmann::ordered_json& json,
 }
 
 }  // namespace
+
+absl::Status CheckIsLines(std::string_view text, std::string_view name) {
+  text = absl::StripAsciiWhitespace(text);
+  if (text.empty()) return absl::OkStatus();
+  const auto refuse = [&](std::string_view what, std::string_view cure) {
+    return WithCure(absl::InvalidArgumentError(absl::StrCat(
+                        name, ": is ", what,
+                        ", wanted a JSON object or string on each line")),
+                    cure);
+  };
+  const bool has_lines = absl::StrContains(text, '\n');
+  if (text[0] == '[' && nlohmann::json::accept(text)) {
+    return refuse("one JSON array", "jq -c '.[]' writes a line for each");
+  }
+  if (text[0] == '{' && has_lines && nlohmann::json::accept(text)) {
+    return refuse("one JSON object on several lines",
+                  "jq -c . writes it on one line");
+  }
+  for (const std::string_view line : absl::StrSplit(text, '\n')) {
+    const std::string_view rest = absl::StripLeadingAsciiWhitespace(line);
+    if (rest.empty()) continue;
+    const bool begins_as_json = absl::StrContains("{[\"", rest[0]);
+    if (begins_as_json || nlohmann::json::accept(rest)) return absl::OkStatus();
+  }
+  return refuse("not JSON",
+                "jq -Rc . makes each line of a text a prompt; for CSV, write "
+                "{\"id\": ..., \"prompt\": ...} for each row");
+}
 
 absl::Status ParseBatchRequest(std::string_view line,
                                const BatchRequest& defaults,
@@ -148,6 +184,12 @@ absl::StatusOr<std::vector<TokenId>> PromptTokens(
     with_turns.turns = request.turns;
     with_turns.label = FieldLabel;
     return PromptTokens(model, request.prompt, request.system, with_turns);
+  }
+  const Message& last = request.messages.back();
+  if (last.role == Role::kUser && last.content_json.empty() &&
+      absl::StripAsciiWhitespace(last.text).empty()) {
+    return absl::InvalidArgumentError(
+        "the last message of 'messages' is empty, wanted a text");
   }
   GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
   std::vector<Message> messages = request.messages;

@@ -25,6 +25,11 @@ struct BatchRequest {
   AnswerOptions options;
 };
 
+// An error if the text of the file `name` has another form than a JSON value on
+// each line, with the command that converts it: a JSON array, an object on
+// several lines, or lines of which none is JSON.
+absl::Status CheckIsLines(std::string_view text, std::string_view name);
+
 // Reads a line. Untrusted input: a JSON string, which is the prompt, or an
 // object with
 //   id         optional: a string or a number

@@ -107,6 +107,7 @@ absl::Status RunLines(RunOptions options, const ChatOptions& turn_options) {
     if (!options.model.quiet) NoteTurns(model, turns);
   }
   options.batch.head = HeadOf(options, model);
+  options.batch.restart = options.force;
   options.batch.quiet = options.model.quiet;
   options.batch.verbose = options.verbose;
   BatchRequest defaults;
@@ -298,7 +299,7 @@ void AddRun(CLI::App& app, Action* action) {
   AddText(*command, "-o,--output", "FILE", &options->batch.output,
           "Write the answer to FILE, which appears when it is\n"
           "complete. With --batch: the answers, one by one; an\n"
-          "existing file is continued")
+          "existing file is continued, or with --force emptied")
       ->default_str("standard output");
   AddForce(*command, &options->force);
   AddNumber(*command, "--batch-size", &options->batch.size, 1, kMaxSequences,

@@ -37,6 +37,11 @@ absl::Status CheckFill(const RunOptions& options) {
 
 absl::Status CheckRun(const RunOptions& options) {
   const bool scored = options.wanted.num_alternatives.has_value();
+  if (!options.batch.input.empty()) {
+    // The lines are JSON with and without --json.
+    if (scored) return Exclude("--batch", "--logprobs");
+    if (options.lists_tokens) return Exclude("--batch", "--list-tokens");
+  }
   if (scored && options.format != "json") {
     return Needs("--logprobs", "--json");
   }
@@ -55,10 +60,6 @@ absl::Status CheckRun(const RunOptions& options) {
   if (!options.batch.input.empty()) {
     const std::string prompt = options.prompt.asked_by();
     if (!prompt.empty()) return Exclude("--batch", prompt);
-    // The lines are JSON with and without --json.
-    if (scored) return Exclude("--batch", "--logprobs");
-    if (options.lists_tokens) return Exclude("--batch", "--list-tokens");
-    if (options.force) return Exclude("--batch", "--force");
     if (!options.steering.empty()) {
       return OptionError({"--batch", "--steer", "--ablate"},
                          "--batch excludes --steer and --ablate");
