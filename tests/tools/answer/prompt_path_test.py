@@ -66,5 +66,31 @@ class PromptPathTest(CommandTest):
                     self.assertEqual(other, first, name)
 
 
+class PromptSourceTest(CommandTest):
+    def test_empty_prompts(self):
+        empty = self.folder / "empty.txt"
+        empty.write_text("\n")
+        for mode in ("--raw", "--chat"):
+            self.fails(1, "run", MODEL, mode, says="standard input: is empty, wanted a prompt")
+            self.fails(1, "run", MODEL, mode, "-f", empty, says=f"{empty}: is empty, wanted a prompt")
+            self.fails(1, "run", MODEL, mode, "x", "-f", empty, says=f"{empty}: is empty")
+        self.fails(2, "run", MODEL, "", says="the prompt is empty, wanted a text for the chat turn")
+        self.assertIn(b"the prompt is empty: the model writes a text from nothing",
+                      gemma("run", MODEL, "--raw", "", "-n", 1).stderr)
+        # An empty part before or after another one is left out.
+        alone, = {self.succeeds_quietly("run", MODEL, "--raw", "-q", "-n", 3, "--seed", 1, text, stdin=stdin)
+                  for text, stdin in (("the cat", b""), ("", b"the cat\n"), ("-", b"the cat"))}
+        self.assertTrue(alone)
+
+    def test_file_names_are_noted(self):
+        path = self.folder / "p.txt"
+        path.write_text("the cat")
+        note = f"the prompt is the name of a file: --file {path} reads it"
+        for prompt in (path, f"@{path}"):
+            self.assertIn(note, gemma("run", MODEL, prompt, "-n", 1).stderr.decode())
+        for prompt in (self.folder / "q.txt", self.folder, "the cat"):
+            self.assertNotIn(b"name of a file", gemma("run", MODEL, prompt, "-n", 1).stderr)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -51,10 +51,11 @@ class OptionsTest(SamplingTest):
 
     def test_bad_logit_bias_tokens(self):
         for command in ("run", "chat"):
-            self.fails(2, command, MODEL, "--chat", "--logit-bias", "512=1", says=["--logit-bias", "512", "0 to 511"])
-            self.fails(2, command, MODEL, "--chat", "--logit-bias", '"no such"=1', says=["--logit-bias", "no such"])
-            self.fails(2, command, MODEL, "--chat", "--logit-bias", "5=1", "--logit-bias", "5=2",
-                       says=["logit_bias", "token 5 twice"])
+            for biases, says in ((["512=1"], ["--logit-bias", "512", "0 to 511"]),
+                                 (['"no such"=1'], ["--logit-bias", "no such"]),
+                                 (["5=1", "5=2"], ["logit_bias", "token 5 twice"])):
+                self.fails(2, command, MODEL, "--chat", *[f"--logit-bias={bias}" for bias in biases], says=says,
+                           stdin=b"x")
 
     def test_every_option_has_its_effect(self):
         plain = self.ids("-n", 40, "--seed", 5)

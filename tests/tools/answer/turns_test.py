@@ -61,7 +61,9 @@ class RunTest(TurnsTest):
         tools = self.tools(CASES["declaration"]["tools"])
         self.fails(1, "run", OTHER, "x", "--tools", tools, says="cannot declare any")
         self.fails(1, "chat", OTHER, "--think", says="thinking is on, but models with the turns of Gemma 1 to 3")
-        self.fails(2, "run", OTHER, "x", "--raw", "--think", says="--think needs a chat")
+        self.fails(2, "run", OTHER, "x", "--raw", "--think", says="--think: thinking is on, but models with the turns")
+        self.fails(2, "run", OTHER, "x", "--raw", "--tools", tools, says="cannot declare any")
+        self.fails(2, "run", self.model, "x", "--raw", "--think", says="--think needs a chat")
         self.fails(2, "run", OTHER, "x", "--think", "--format", "json", says="--think excludes --format json")
 
     def test_wrong_tools_are_named(self):

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/internal.h"
 #include "src/base/messages.h"
@@ -11,6 +12,17 @@
 #include "tools/gemma/machine/model_error.h"
 
 namespace gemma::tools {
+namespace {
+
+// The error of the model's turns if they have no words for the options.
+absl::Status CheckTurns(const Model& model, const ChatOptions& options) {
+  const absl::StatusOr<ChatTemplate> turns = model.chat_template();
+  if (!turns.ok()) return absl::OkStatus();
+  const Message message = {Role::kUser, "x"};
+  return turns->Render({&message, 1}, options).status();
+}
+
+}  // namespace
 
 void AddParseControl(CLI::App& app, bool* parse_control) {
   app.add_flag("--parse-control", *parse_control,
@@ -74,6 +86,9 @@ absl::StatusOr<std::vector<TokenId>> PromptTokens(
     const PromptOptions& options) {
   if (options.chat) {
     GEMMA_RETURN_IF_ERROR(CheckParseControl(options));
+    if (absl::StripAsciiWhitespace(prompt).empty()) {
+      return UsageError("the prompt is empty, wanted a text for the chat turn");
+    }
     GEMMA_ASSIGN_OR_RETURN(const ChatTemplate turns, ChatTurns(model));
     std::vector<Message> messages;
     if (!system.empty())
@@ -84,6 +99,13 @@ absl::StatusOr<std::vector<TokenId>> PromptTokens(
   const bool thinks = options.turns.thinking.value_or(false);
   if (thinks || !options.turns.tools.empty()) {
     const std::string_view option = thinks ? "think" : "tools";
+    // Adding --chat would not help if the turns have no words for it.
+    if (const absl::Status turns = CheckTurns(model, options.turns);
+        !turns.ok()) {
+      return OptionError(
+          {FlagLabel(option)},
+          absl::StrCat(options.label(option), ": ", turns.message()));
+    }
     return OptionError({FlagLabel(option)},
                        absl::StrCat(options.label(option),
                                     " needs a chat; with a base model, "

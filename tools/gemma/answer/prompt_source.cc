@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "src/base/internal.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
@@ -28,6 +29,24 @@ absl::StatusOr<std::string> ReadPart(std::string_view path,
   GEMMA_ASSIGN_OR_RETURN(std::string text, ReadUtf8(path, waiting));
   if (!text.empty() && text.back() == '\n') text.pop_back();
   return text;
+}
+
+// The same, or an error if there is nothing: a pipe that failed, or the wrong
+// file, would be answered from nothing.
+absl::StatusOr<std::string> ReadWantedPart(std::string_view path,
+                                           std::string_view waiting) {
+  GEMMA_ASSIGN_OR_RETURN(std::string text, ReadPart(path, waiting));
+  if (!text.empty()) return text;
+  return absl::InvalidArgumentError(
+      absl::StrCat(InputName(path), ": is empty, wanted a prompt"));
+}
+
+// Says that a prompt is the name of a file, which is not read.
+void NoteFile(std::string_view prompt) {
+  const std::string name(absl::StripPrefix(prompt, "@"));
+  if (!IsOtherFile(name)) return;
+  Note(absl::StrCat("the prompt is the name of a file: --file ", name,
+                    " reads it"));
 }
 
 }  // namespace
@@ -57,18 +76,19 @@ absl::StatusOr<std::string> ReadPrompt(const PromptSource& source,
   std::vector<std::string> parts;
   if (source.text != kStdinArgument) {
     GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUtf8(source.text, "PROMPT")));
+    if (!quiet) NoteFile(source.text);
     parts.push_back(source.text);
   }
   if (!source.file.empty()) {
     GEMMA_ASSIGN_OR_RETURN(parts.emplace_back(),
-                           ReadPart(source.file, waiting));
+                           ReadWantedPart(source.file, waiting));
     stdin_taken = stdin_taken || source.file == kStdinArgument;
   }
   if (parts.empty()) {
     if (isatty(STDIN_FILENO) == 1 && !quiet) {
       Note("type the prompt, then Enter and Ctrl-D");
     }
-    return ReadPart(kStdinArgument, waiting);
+    return ReadWantedPart(kStdinArgument, waiting);
   }
   if (!stdin_taken && StdinIsRedirected()) {
     GEMMA_ASSIGN_OR_RETURN(
@@ -76,6 +96,8 @@ absl::StatusOr<std::string> ReadPrompt(const PromptSource& source,
         ReadPart(kStdinArgument, quiet ? "" : kWaitingForMore));
     if (!text.empty()) parts.push_back(std::move(text));
   }
+  // PROMPT may be "", before other parts or alone.
+  if (parts.size() > 1 && parts[0].empty()) parts.erase(parts.begin());
   return absl::StrJoin(parts, "\n\n");
 }
 

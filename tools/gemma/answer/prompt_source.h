@@ -34,8 +34,9 @@ absl::Status CheckOrder(const std::string& model, const PromptSource& source);
 
 // Reads the prompt: PROMPT, the file, and standard input if there is no other
 // part or if it is a pipe or a file. Each part loses the line end that `echo`
-// adds. `stdin_taken`: an option has read standard input already. `quiet`:
-// print no notes.
+// adds. A file, or standard input alone, that is empty is an error; an empty
+// PROMPT is not. `stdin_taken`: an option has read standard input already.
+// `quiet`: print no notes.
 absl::StatusOr<std::string> ReadPrompt(const PromptSource& source,
                                        bool stdin_taken, bool quiet);
 

@@ -207,9 +207,14 @@ absl::Status Run(RunOptions options) {
   if (fill) {
     GEMMA_ASSIGN_OR_RETURN(texts, ReadFill(options.fill));
   } else {
-    GEMMA_ASSIGN_OR_RETURN(
-        prompt,
-        ReadPrompt(options.prompt, TakesStdin(options), options.model.quiet));
+    absl::StatusOr<std::string> read =
+        ReadPrompt(options.prompt, TakesStdin(options), options.model.quiet);
+    if (!read.ok() && !IsUsageError(read.status())) {
+      // The prompt may be where the model belongs.
+      GEMMA_RETURN_IF_ERROR(ReadOutline(options.model).status());
+    }
+    GEMMA_RETURN_IF_ERROR(read.status());
+    prompt = *std::move(read);
   }
   // Before autoencoders are loaded.
   GEMMA_RETURN_IF_ERROR(ApplySimd(options.model.simd, options.model.quiet));
@@ -240,6 +245,9 @@ absl::Status Run(RunOptions options) {
   if (!options.model.quiet && !fill) {
     Note(ModeNote(tuned, chat));
     GEMMA_RETURN_IF_ERROR(NoteTokens(model, prompt, how));
+    if (prompt.empty()) {
+      Note("the prompt is empty: the model writes a text from nothing");
+    }
     if (!chat) options.answer.echo = prompt;
   }
   GEMMA_ASSIGN_OR_RETURN(
