@@ -5,7 +5,7 @@ import re
 import unittest
 
 import jsonschema
-from command import TESTDATA, CommandTest
+from command import TESTDATA, CommandTest, gemma
 
 MODEL = TESTDATA / "gguf" / "gemma3_mixed.gguf"
 PROMPT = "the cat sat on the mat"
@@ -70,6 +70,26 @@ class GrammarTest(CommandTest):
         report = self.answer("--regex", "a{50}", "-n", 3)
         self.assertEqual(report["stop_reason"], "max_tokens")
         self.assertTrue(re.fullmatch("a{1,49}", report["text"]))
+
+    def test_cut_answers_are_noted(self):
+        digits = self.schema({"type": "array", "items": {"type": "integer"}, "minItems": 40})
+        for arguments, says in ((["--format", "json", "--schema", digits, "-n", 4], "the answer is not whole JSON: cut at 4"),
+                                (["--regex", "a{50}", "-n", 3], "only the beginning of one that is allowed: cut at"),
+                                (["--raw", "-n", 1], "the answer is cut at 1 token: --max-tokens"),
+                                (["--raw", "-c", 20, "--logit-bias", "1=-1000"], "the context of 20 tokens is full")):
+            result = gemma("run", MODEL, "the cat", "--temperature", 0, *arguments)
+            self.assertEqual(result.returncode, 0, result)
+            self.assertIn(says, result.stderr.decode().splitlines()[-1])
+            self.assertNotIn(b"cut", result.stdout)
+            self.assertEqual(gemma("run", MODEL, "the cat", "--temperature", 0, *arguments, "-q").stderr, b"")
+        # Whole JSON has no note, and neither has an answer that a grammar ends.
+        result = gemma("run", MODEL, "the cat", "--choice", "yes", "--choice", "no")
+        self.assertNotIn(b"cut", result.stderr)
+
+    def test_one_choice_with_commas(self):
+        note = "--choice yes,no allows one answer, with its commas: repeat --choice for several"
+        self.assertIn(note, gemma("run", MODEL, "x", "--choice", "yes,no").stderr.decode())
+        self.assertNotIn("commas", gemma("run", MODEL, "x", "--choice", "a,b", "--choice", "c").stderr.decode())
 
     def test_same_answer_with_log_probabilities(self):
         path = self.schema(SCHEMA)

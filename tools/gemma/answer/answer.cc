@@ -1,13 +1,18 @@
 #include "tools/gemma/answer/answer.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
@@ -126,6 +131,40 @@ absl::Status WriteLineEnd(const Answer& answer, const AnswerOptions& options) {
   return WriteOutput("\n");
 }
 
+// Returns whether standard output is a pipe, whose reader may write to the
+// terminal what it has read.
+bool OutputIsPipe() {
+  struct stat info = {};
+  return fstat(STDOUT_FILENO, &info) == 0 && S_ISFIFO(info.st_mode);
+}
+
+// Says that an answer ended too early: off a terminal, nothing else shows it.
+void NoteCut(const Answer& answer, const AnswerOptions& options, size_t context,
+             bool at_terminal, bool quiet) {
+  if (quiet) return;
+  std::string mark = CutMark(answer.stats, context, options.label);
+  const bool has_form = options.grammar != nullptr;
+  if (has_form && answer.stats.stop_reason == StopReason::kStopString) {
+    mark = absl::StrCat("[cut by a text of ", options.label("stop"), "]");
+  }
+  if (mark.empty()) return;
+  const bool is_broken =
+      has_form &&
+      !(options.is_json && nlohmann::ordered_json::accept(answer.text));
+  if (at_terminal && OutputIsPipe()) ShowPrompt("\n");
+  if (at_terminal && !is_broken) {
+    Tell(mark);
+    return;
+  }
+  const std::string_view why =
+      absl::StripSuffix(absl::StripPrefix(mark, "["), "]");
+  Note(absl::StrCat(!is_broken        ? "the answer is "
+                    : options.is_json ? "the answer is not whole JSON: "
+                                      : "the answer may be only the beginning "
+                                        "of one that is allowed: ",
+                    why));
+}
+
 absl::Status WriteEnd(const Answer& answer, const AnswerOptions& options) {
   GEMMA_RETURN_IF_ERROR(WriteLineEnd(answer, options));
   return WriteOutput(CallLines(answer.tool_calls));
@@ -212,11 +251,11 @@ std::string StatsLine(const GenerateStats& stats, OptionLabel label) {
     speculation = absl::StrFormat(", speculation %d of %d right",
                                   stats.accepted_tokens, stats.drafted_tokens);
   }
-  return absl::StrFormat(
-      "prompt: %d tokens, %.1f tok/s; answer: %d tokens, %.1f tok/s%s; %s",
-      stats.prompt_tokens, prompt_rate, stats.new_tokens,
-      stats.decode_tokens_per_second(), speculation,
-      EndOf(stats.stop_reason, label));
+  return absl::StrFormat("prompt: %s, %.1f tok/s; answer: %s, %.1f tok/s%s; %s",
+                         Counted(stats.prompt_tokens, "token"), prompt_rate,
+                         Counted(stats.new_tokens, "token"),
+                         stats.decode_tokens_per_second(), speculation,
+                         EndOf(stats.stop_reason, label));
 }
 
 std::string CutMark(const GenerateStats& stats, size_t context,
@@ -243,8 +282,7 @@ void NoteAnswer(const Answer& answer, const AnswerOptions& options,
       answer.stats.stop_reason == StopReason::kCancelled) {
     ShowPrompt("\n");
   }
-  const std::string cut = CutMark(answer.stats, context, options.label);
-  if (at_terminal && !cut.empty()) Tell(cut);
+  NoteCut(answer, options, context, at_terminal, quiet);
   if (!verbose && !at_terminal) return;
   Note(absl::StrCat(StatsLine(answer.stats, options.label),
                     SeedNote(options.sampling)));

@@ -71,8 +71,10 @@ std::string StatsLine(const GenerateStats& stats, OptionLabel label);
 std::string CutMark(const GenerateStats& stats, size_t context,
                     OptionLabel label);
 
-// Prints the StatsLine with `verbose` or on a terminal, there after the
-// CutMark. `quiet`: only with `verbose`. `context` is as for CutMark.
+// Says on standard error if the answer ended too early, and whether it then
+// lacks the form that was asked for. Then prints the StatsLine with `verbose`
+// or on a terminal. `quiet`: only with `verbose`, and without the first.
+// `context` is as for CutMark.
 void NoteAnswer(const Answer& answer, const AnswerOptions& options,
                 size_t context, bool verbose, bool quiet);
 

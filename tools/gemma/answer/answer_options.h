@@ -35,6 +35,7 @@ struct AnswerOptions {
   std::string speculate = "auto";
   float timeout = 0.0f;              // seconds; 0: no limit
   const Grammar* grammar = nullptr;  // form of the answer; null: any text
+  bool is_json = false;              // the form is JSON
   std::vector<size_t> checkpoints;   // see GenerateOptions
   bool as_is = false;                // add no newline, except on a terminal
   bool is_turn = false;              // the answer may have thoughts and calls

@@ -186,6 +186,8 @@ absl::Status Run(RunOptions options) {
                                       "--regex and --choice"));
     }
     options.answer.grammar = &*grammar;
+    options.answer.is_json = options.grammar.format == "json";
+    if (!options.model.quiet) NoteChoice(options.grammar);
   }
   if (AsksForChat(options, grammar.has_value())) {
     GEMMA_ASSIGN_OR_RETURN(const Model outline, ReadOutline(options.model));
@@ -333,6 +335,8 @@ Ctrl-C cuts an answer short, it is only the beginning of one; -v and
 --json print why an answer ended. JSON is on one line, with properties in
 the order of the schema; a schema with a keyword that cannot be enforced is
 refused. A prompt that asks for such an answer helps the model.
+
+An answer that ends too early is noted on standard error, except with -q.
 
 With --json, standard output receives an object when the answer has ended:
 text, thoughts, tool_calls, stop_reason, prompt_tokens, new_tokens, the

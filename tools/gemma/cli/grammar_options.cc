@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
@@ -36,6 +37,16 @@ void AddGrammarOptions(CLI::App& app, GrammarOptions* options) {
            "The whole answer must match EXPR");
   AddTexts(app, "--choice", "TEXT", &options->choices,
            "An answer that is allowed; repeat the option\nto allow several");
+}
+
+void NoteChoice(const GrammarOptions& options) {
+  if (options.choices.size() != 1 ||
+      !absl::StrContains(options.choices[0], ',')) {
+    return;
+  }
+  Note(absl::StrCat("--choice ", options.choices[0],
+                    " allows one answer, with its commas: repeat --choice for "
+                    "several"));
 }
 
 absl::StatusOr<std::optional<Grammar>> ReadGrammar(

@@ -23,6 +23,9 @@ struct GrammarOptions {
 // Adds --format, --schema, --regex and --choice.
 void AddGrammarOptions(CLI::App& app, GrammarOptions* options);
 
+// If the only choice has commas, says on standard error that it is one.
+void NoteChoice(const GrammarOptions& options);
+
 // Returns the grammar that the options ask for, or nullopt if they allow any
 // text. Returns a usage error if the options contradict each other, or if a
 // value is not supported; this error names the option and the place in its
