@@ -58,6 +58,20 @@ TEST_F(ChatTemplateTest, RendersTheExactTokens) {
                     id("\n"), id("<start_of_turn>"), id("model"), id("\n")}));
 }
 
+// As the published template of Gemma 3, which trims each text part.
+TEST_F(ChatTemplateTest, TextPartsAreJoined) {
+  const auto parts = [](std::string_view json) {
+    return Message{.content_json = std::string(json)};
+  };
+  EXPECT_EQ(*template_.Render({{parts(R"([{"type": "text", "text": " the "},
+                                          {"type": "text", "text": "sum"}])")}}),
+            *template_.UserTurn("thesum"));
+  EXPECT_THAT(ErrorOf(template_.Render({{parts(R"([{"type": "image"}])")}})),
+              HasSubstr("has a part of the type 'image', wanted 'text'"));
+  EXPECT_THAT(ErrorOf(template_.Render({{parts(R"({"text": "x"})")}})),
+              HasSubstr("wanted a list of parts"));
+}
+
 TEST_F(ChatTemplateTest, SystemTextComesFirst) {
   const Tokens expected = Parse(
       "<bos><start_of_turn>user\nthe sum\n\nis one<end_of_turn>\n"
