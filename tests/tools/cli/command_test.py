@@ -134,6 +134,30 @@ class UsageTest(CommandTest):
         self.fails(2, "inspect", "MODEL", "surplus", says="surplus", cure="gemma inspect --help")
         self.fails(2, "inspect", "MODEL", "--threads", "1", "--threads", "2", says="--threads is given more than once")
 
+    def test_flags_take_no_value(self):
+        for command in COMMANDS + STORE_COMMANDS + OTHER_COMMANDS:
+            self.fails(2, command, "--verbose=5", says="--verbose takes no value, found '5'")
+        for command, word in (("run", "--raw=5"), ("tokenize", "--pieces=5"), ("inspect", "--tensors=3"),
+                              ("list", "--json=foo"), ("run", "-q=1"), ("quantize", "--force=")):
+            self.fails(2, command, word, says=f"{word.split('=')[0]} takes no value")
+        self.fails(2, "tokenize", "-d=5", says="-d takes no value", cure="gemma tokenize MODEL --decode 5")
+        self.fails(2, "tokenize", SPEAKING, "--decode=2,9", says="--decode takes no value", cure="--decode 2,9")
+        self.fails(2, "run", SPEAKING, "-vq=1", says="-q takes no value")
+        self.fails(2, "--version=1", says="--version takes no value")
+        # The value of an option, and words after "--"
+        self.fails(1, "run", "/no/model", "--stop", "-q=1", "--", "--raw=5", says="/no/model", cure="")
+
+    def test_short_options_take_equals(self):
+        self.succeeds_quietly("list", "-q", "-o=a=b", cwd=self.folder)
+        self.succeeds_quietly("man", "-qo=out", cwd=self.folder)
+        self.assertEqual({path.name for path in self.folder.iterdir()}, {"a=b", "out"})
+        words = ["run", SPEAKING, "g", "--temperature", 0, "-q"]
+        self.assertEqual(self.succeeds_quietly(*words, "-n=3"), self.succeeds_quietly(*words, "-n", 3))
+        self.assertEqual(self.succeeds_quietly("inspect", TOY, "-c=8k"), self.succeeds_quietly("inspect", TOY, "-c", 8192))
+        self.fails(2, *words, "-n=x", says="--max-tokens: 'x' is not")
+        self.fails(2, *words, "-n=", says="--max-tokens: '' is not")
+        self.fails(2, "pull", "-o=x", says="pull has no option -o", cure="gemma pull --help")
+
     def test_values(self):
         bad = {
             "--temperature": ["-1", "nan", "inf", "warm", ""],

@@ -24,6 +24,7 @@
 #include "tools/gemma/cli/environment.h"
 #include "tools/gemma/cli/habits.h"
 #include "tools/gemma/cli/help.h"
+#include "tools/gemma/cli/joined_values.h"
 #include "tools/gemma/cli/old_spellings.h"
 #include "tools/gemma/cli/option_table.h"
 #include "tools/gemma/cli/unknown_words.h"
@@ -178,8 +179,9 @@ absl::StatusOr<std::vector<std::string>> TranslateOldSpellings(
     const CLI::App& command, bool is_first, std::vector<std::string>& words) {
   if (AsksForHelp(words)) return std::vector<std::string>();
   GEMMA_ASSIGN_OR_RETURN(
-      SpelledWords spelled,
-      NewSpellings(command, {words.begin() + 1, words.end()}));
+      const std::vector<std::string> separate,
+      SeparateValues(command, {words.begin() + 1, words.end()}));
+  GEMMA_ASSIGN_OR_RETURN(SpelledWords spelled, NewSpellings(command, separate));
   words.resize(1);
   words.insert(words.end(), spelled.words.begin(), spelled.words.end());
   GEMMA_ASSIGN_OR_RETURN(const std::string note, ReadFormVariable(command));
@@ -203,6 +205,7 @@ absl::Status RunOnce(std::vector<std::string> words,
       return UnknownCommand(*app, words[0]);
     }
     GEMMA_RETURN_IF_ERROR(CheckOptions(*app, {words[0]}));
+    GEMMA_RETURN_IF_ERROR(SeparateValues(*app, words).status());
     if (words[0] == "--version" && words.size() > 1 && !AsksForHelp(words)) {
       return WithCure(UsageError(absl::StrCat("--version stands alone, found '",
                                               words[1], "' after it")),
