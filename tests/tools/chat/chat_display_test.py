@@ -156,7 +156,7 @@ class CommandsTest(TerminalTest):
         chat = self.open("-n", "3", "--threads", "1")
         chat.line("one")
         chat.line("/model")
-        for model, says in (("none", b"no such file"), (BASE, b"/model NAME changes to an instruction-tuned one")):
+        for model, says in (("none", b"No such file"), (BASE, b"/model NAME changes to an instruction-tuned one")):
             chat.line(f"/model {model}")
             self.assertIn(says, chat.shown)
             self.assertNotIn(b"--chat", chat.shown)
@@ -202,9 +202,9 @@ class StopTest(TerminalTest):
 
 class OrderTest(TerminalTest):
     def test_model_comes_first(self):
-        self.fails(1, "run", "Once upon a time", says="'Once upon a time': no such file",
+        self.fails(1, "run", "Once upon a time", says="'Once upon a time': No such file",
                    cure="the model comes first (gemma run MODEL")
-        self.fails(1, "run", "hello", MODEL, says="'hello': no such file", cure=f"gemma run {MODEL}")
+        self.fails(1, "run", "hello", MODEL, says="'hello': No such file", cure=f"gemma run {MODEL}")
 
     def test_bare_commands_say_how(self):
         for command in ("run", "chat"):

@@ -199,7 +199,7 @@ class WrongFileTest(CommandTest):
         self.fails(1, "run", self.folder / "modle.gguf", "Hello", says="modle.gguf", cure="did you mean model.gguf?")
         self.fails(1, "run", "gemma-3-270n", "Hello", cwd=self.folder, says="270n", cure="gemma list --all")
         (self.folder / "gemma-3-270m-q4_k_m.gguf").touch()
-        self.fails(1, "run", "gemma-3-270m-q4_km.gguf", "Hello", cwd=self.folder, says="no such file",
+        self.fails(1, "run", "gemma-3-270m-q4_km.gguf", "Hello", cwd=self.folder, says="No such file",
                    cure="did you mean gemma-3-270m-q4_k_m.gguf?")
 
 

@@ -113,7 +113,7 @@ class HubTest(PullTest):
         self.pull_fails(1, "hf://owner/toy", cause=["2 models", "hf://owner/toy/FILE", "a.gguf, q4/b.c.gguf"])
         self.assertEqual(self.pull("owner/toy:A", "--name", "typed").name, "a.gguf")
         self.pull_fails(1, "owner/toy:Q4_K_M", cause=["no GGUF file of the type Q4_K_M", "a.gguf, q4/b.c.gguf"])
-        self.fails(1, "run", "owner/toy", says="owner/toy: no such file", cure="gemma pull owner/toy fetches it")
+        self.fails(1, "run", "owner/toy", says="owner/toy: No such file", cure="gemma pull owner/toy fetches it")
         path = self.pull("hf://owner/toy/q4/b.c.gguf@v1")
         self.assertEqual(path, self.store / "b.c" / "b.c.gguf")
         self.pull_fails(1, "hf://owner/toy/c.gguf", cause="no file c.gguf")
@@ -568,7 +568,7 @@ class FailureTest(PullTest):
         for source in ("hf://owner", "hf://owner/", "hf:///toy", "hf://../toy", "hf://owner/..", 
                        "hf://owner/toy/../x.gguf", "hf://owner/toy@", "hf://owner/toy@../x", "hf://own er/toy",
                        "ftp://127.0.0.1/x.gguf", "http://127.0.0.1/x.bin", "http://",
-                       "http://user:password@127.0.0.1/x.gguf", "", "../toy", "pip:other==1.0"):
+                       "http://user:password@127.0.0.1/x.gguf", "", "pip:other==1.0"):
             with self.subTest(source):
                 line, = self.pull_fails(2, source)
                 self.assertNotIn("password@", line)
@@ -579,6 +579,18 @@ class FailureTest(PullTest):
                            ("gemma-3-1b", "gemma-3-1b-it-q4"), ("gemma-3-1b-it-Q4", "gemma-3-1b-it-q4"),
                            ("gemma3:1b-it-qat", "gemma-3-1b-it-qat"), ("gemma-3-27om", "gemma-3-270m")):
             self.pull_fails(2, name, cause=f"'{name}' is not in the catalogue", cure=f"did you mean {near}")
+        (self.folder / "it.gguf").touch()
+        for source, cure in (
+                ("hf:google/x", "did you mean hf://google/x?"), ("HF://google/gemma", "did you mean hf://google/gemma?"),
+                ("google/gemma-3-1b-it/model.safetensors", "gemma pull google/gemma-3-1b-it fetches"),
+                ("o/r/m.gguf", "gemma pull hf://o/r/m.gguf"), ("../toy", "takes its path, ../toy"),
+                (self.folder / "it.gguf", f"takes its path, {self.folder}/it.gguf"), ("./it.gguf", "takes its path, ./it.gguf"),
+                ("file:///a/it.gguf", "takes its path, /a/it.gguf"),
+                ("ollama.com/library/gemma3", "Hugging Face: gemma pull gemma-3-1b-it-q4 fetches"),
+                ("https://ollama.com/library/shieldgemma:9b", "gemma pull google/shieldgemma-9b"),
+                ("shieldgemma", "gemma pull google/shieldgemma-2b"), ("ShieldGemma-2b", "google/shieldgemma-2b"),
+                ("codegemma:latest", "gemma pull google/codegemma-7b-it")):
+            self.pull_fails(2, source, cure=cure)
         for name in ("no-such-model", "llama3", "mistral", "phi3:mini", "qwen2.5:7b"):
             self.pull_fails(2, name, cause=f"'{name}' is not in the catalogue",
                             cure="gemma runs only Gemma models; gemma list --all shows them")

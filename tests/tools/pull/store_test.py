@@ -120,7 +120,7 @@ class NameTest(PullTest):
     def test_unknown_model_tells_the_cure(self):
         self.fails(1, "run", "gemma-3-270m", "x", says="not pulled", cure="gemma pull gemma-3-270m")
         self.fails(1, "tokenize", "gemma-3-270m", "x", says="not pulled", cure="gemma pull gemma-3-270m")
-        self.fails(1, "run", "no-such", "x", says="no-such: no such file", cure="gemma list")
+        self.fails(1, "run", "no-such", "x", says="no-such: No such file", cure="gemma list")
         self.fails(1, "run", "hf://owner/toy", "x", says="not a file", cure="gemma pull")
         self.fails(1, "run", "./no-such", "x", says="./no-such", cure="gemma list")
         for name, near in (("gemma3:1b", "gemma-3-1b-it-q4"), ("gemma-3-270m:latest", "gemma-3-270m"),
@@ -128,7 +128,7 @@ class NameTest(PullTest):
                            ("gemma3n:e4b", "gemma-3n-e4b-it"), ("gemma3:270m", "gemma-3-270m-it-q8"),
                            ("gemma3:1b-it-q4_K_M", "gemma-3-1b-it-q4"), ("gemma-3-1B-PT", "gemma-3-1b-pt"),
                            ("gemma3:270m-pt-q4_K_M", "gemma-3-270m")):
-            self.fails(1, "run", name, "x", says=f"{name}: no such file, and no pulled model of this name",
+            self.fails(1, "run", name, "x", says=f"{name}: No such file or directory, and no pulled model has this name",
                        cure=f"did you mean {near}? gemma pull {near} fetches it")
         self.fails(1, "run", "llama3:8b", "x", says="llama3:8b", cure="gemma list")
         write_record(self.store, "gemma-3-270m")
@@ -136,18 +136,28 @@ class NameTest(PullTest):
         self.assertTrue(line.endswith("gemma: did you mean gemma-3-270m?\n"), line)
         self.assertEqual(self.hub.take_requests(), [])  # These commands never download.
 
+    def test_paths_are_no_repositories(self):
+        (self.folder / "gone").symlink_to(self.folder / "none.gguf")
+        for path, cure in (("bad/nothere.gguf", "gemma list"), ("models/x", "gemma list"), ("models/x.gguf", "gemma list")):
+            line = self.fails(1, "run", path, "hi", says=f"{path}: No such file or directory", cure=cure, cwd=self.folder)
+            self.assertNotIn("repository", line)
+        self.fails(1, "run", "gone", "hi", says="gone: is a link to", cure="gemma list", cwd=self.folder)
+        self.fails(1, "run", "file:///x.gguf", "hi", says="not a file", cure="its path, /x.gguf")
+        self.fails(1, "run", "ollama.com/library/gemma3", "hi", says="No such file", cure="gemma pull gemma-3-1b-it-q4")
+        self.fails(1, "run", "shieldgemma:2b", "hi", says="shieldgemma:2b", cure="gemma pull google/shieldgemma-2b")
 
     def test_source_of_pulled_model(self):
         self.hub.files = {"toy-Q4_K_M.gguf": (GGUF / "gemma3.gguf").read_bytes()}
         result = gemma("pull", "owner/toy:Q4_K_M")
         self.assertEqual((result.returncode, result.stderr), (0, b"gemma: its name here is toy-q4_k_m\n"), result)
         self.assertEqual(gemma("pull", "owner/toy:Q4_K_M", "--quiet").stderr, b"")
-        for source in ("toy-q4_k_m", "owner/toy:Q4_K_M", "hf://owner/toy:Q4_K_M", "hf.co/owner/toy"):
-            if source == "hf.co/owner/toy":
-                self.fails(1, "inspect", source, says=source, cure="gemma list")
-            else:
-                self.succeeds_quietly("inspect", source)
-        self.fails(1, "inspect", "owner/toy:Q8_0", says="no such file", cure="gemma pull owner/toy:Q8_0")
+        for source in ("toy-q4_k_m", "owner/toy:Q4_K_M", "hf://owner/toy:q4_k_m", "hf.co/owner/toy:Q4_K_M"):
+            self.succeeds_quietly("inspect", source)
+        for source in ("owner/toy", "hf.co/owner/toy", "huggingface.co/owner/toy:Q8_0", "hf://owner/toy"):
+            self.fails(1, "inspect", source, says=source,
+                       cure=f"toy-q4_k_m is pulled from the same repository; gemma pull {source} fetches it")
+        self.fails(1, "inspect", "hf.co/owner/tooy", says="not a file", cure="gemma: gemma pull hf.co/owner/tooy fetches")
+        self.fails(1, "inspect", "owner/toy:Q8_0", says="No such file", cure="gemma pull owner/toy:Q8_0")
 
 
 class RemoveTest(PullTest):
@@ -162,7 +172,7 @@ class RemoveTest(PullTest):
         self.assertFalse((self.store / "toy").exists())
         self.assertEqual(self.listing(), {})
         self.fails(1, "remove", "toy", "--yes", says="toy: no model that gemma pull downloaded", cure="gemma list")
-        self.fails(1, "inspect", "toy", says="no such file", cure="gemma list")
+        self.fails(1, "inspect", "toy", says="No such file", cure="gemma list")
 
     def test_removes_module_folders(self):
         self.hub.files = directory("embedding_gemma")

@@ -65,7 +65,7 @@ absl::Status CheckOrder(const std::string& model, const PromptSource& source) {
     return absl::OkStatus();
   }
   return WithCure(absl::NotFoundError(absl::StrCat(
-                      Quoted(model), ": no such file or directory")),
+                      Quoted(model), ": No such file or directory")),
                   absl::StrCat("the model comes first: gemma run ", source.text,
                                " \"PROMPT\""));
 }

@@ -147,7 +147,7 @@ absl::Status CheckLength(const WantedFile& file, const PartialFile& partial) {
       absl::UnavailableError(absl::StrCat(file.name, ": the server sent ",
                                           partial.bytes(), " of ", *file.bytes,
                                           " bytes")),
-      "run the same command again: it continues where this one stopped");
+      "run the same command again: what has arrived is kept");
 }
 
 }  // namespace

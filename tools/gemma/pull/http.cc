@@ -29,7 +29,7 @@ constexpr size_t kMaxHeaderBytes = size_t{256} << 10;
 
 constexpr std::string_view kNetworkCure =
     "check the network (and https_proxy, if you need a proxy), then run the "
-    "same command again: it continues where this one stopped";
+    "same command again: what has arrived is kept";
 
 struct FreeUrl {
   void operator()(CURLU* url) const { curl_url_cleanup(url); }

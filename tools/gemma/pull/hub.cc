@@ -358,8 +358,7 @@ absl::Status HubRefusal(long status, const HttpClient& http,
   }
   return WithCure(absl::UnavailableError(
                       absl::StrCat(source.text, ": the server failed", code)),
-                  "run the same command later: it continues where this one "
-                  "stopped");
+                  "run the same command later: what has arrived is kept");
 }
 
 bool IsGguf(std::string_view path) { return absl::EndsWith(path, ".gguf"); }

@@ -151,18 +151,21 @@ absl::StatusOr<ModelSource> ParseSource(std::string_view text) {
     source.package = std::string(absl::StripPrefix(text, kPip));
     return source;
   }
-  if (LooksLikeSource(text)) return ParseUrl(text);
+  if (absl::StrContains(text, "://")) return ParseUrl(text);
   return Wrong(text, "a name, hf://OWNER/REPO or the URL of a GGUF file");
 }
 
 bool LooksLikeRepository(std::string_view text) {
+  if (IsGguf(text)) return false;
   text = text.substr(0, text.find_first_of(":@"));
   const std::vector<std::string_view> parts = absl::StrSplit(text, '/');
   return parts.size() == 2 && IsModelName(parts[0]) && IsModelName(parts[1]);
 }
 
 bool LooksLikeSource(std::string_view text) {
-  return absl::StrContains(text, "://");
+  return absl::StrContains(text, "://") ||
+         absl::StartsWith(text, "huggingface.co/") ||
+         absl::StartsWith(text, "hf.co/");
 }
 
 }  // namespace gemma::tools

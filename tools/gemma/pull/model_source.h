@@ -34,10 +34,11 @@ struct ModelSource {
 absl::StatusOr<ModelSource> ParseSource(std::string_view text);
 
 // Whether `text` may be a repository without hf://: OWNER/REPO, perhaps with
-// :TYPE or @REVISION.
+// :TYPE or @REVISION. "models/x.gguf" is rather the path of a file.
 bool LooksLikeRepository(std::string_view text);
 
-// Whether `text` contains "://": a repository or URL, not a name or a path.
+// Whether `text` contains "://", or begins with the address of Hugging Face: a
+// repository or URL, not a name or a path.
 bool LooksLikeSource(std::string_view text);
 
 }  // namespace gemma::tools

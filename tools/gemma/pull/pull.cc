@@ -34,6 +34,7 @@
 #include "tools/gemma/pull/pull_plan.h"
 #include "tools/gemma/pull/puller.h"
 #include "tools/gemma/pull/resolve.h"
+#include "tools/gemma/pull/source_hint.h"
 
 namespace gemma::tools {
 namespace {
@@ -48,6 +49,12 @@ struct PullOptions {
   bool quiet = false;
   std::string format = "text";
 };
+
+// The error for a word that is not a source, with what to write in its place.
+absl::Status WithHint(absl::Status status, const std::string& model) {
+  const std::string hint = SourceHint(model);
+  return hint.empty() ? status : WithCure(std::move(status), hint);
+}
 
 // Whether this is a name as Ollama's: "phi3:mini".
 bool IsTagged(std::string_view text) {
@@ -69,14 +76,14 @@ absl::StatusOr<ModelSource> FindSource(const std::string& model,
   } else if (!LooksLikeSource(model) && IsModelName(model)) {
     GEMMA_ASSIGN_OR_RETURN(const std::optional<StoredModel> stored,
                            store.Find(model));
-    if (!stored.has_value()) return NotInCatalogue(model);
+    if (!stored.has_value()) return WithHint(NotInCatalogue(model), model);
     text = stored->source;
     name = model;
   } else if (NearestInCatalogue(model) != nullptr || IsTagged(model)) {
-    return NotInCatalogue(model);
+    return WithHint(NotInCatalogue(model), model);
   }
   absl::StatusOr<ModelSource> source = ParseSource(text);
-  if (!source.ok()) return AsUsageError(source.status());
+  if (!source.ok()) return WithHint(AsUsageError(source.status()), model);
   if (!name.empty()) source->name = name;
   return source;
 }
@@ -145,7 +152,7 @@ absl::Status WithRoomCure(absl::Status status) {
   return WithCure(
       std::move(status),
       "make room, or set GEMMA_MODELS to a directory with enough space, then "
-      "run the same command again: it continues where this one stopped");
+      "run the same command again: what has arrived is kept");
 }
 
 // "gemma-3-270m, Gemma 3 270M, base, Q4_K_M, 253 MB"

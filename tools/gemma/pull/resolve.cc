@@ -23,6 +23,7 @@
 #include "tools/gemma/pull/catalogue.h"
 #include "tools/gemma/pull/model_source.h"
 #include "tools/gemma/pull/model_store.h"
+#include "tools/gemma/pull/source_hint.h"
 
 namespace gemma::tools {
 namespace {
@@ -42,6 +43,15 @@ std::vector<std::string> KnownNames(const ModelStore& store) {
   return names;
 }
 
+// Whether two texts of sources (ModelSource::text) are the same, but for the
+// case of a type: "hf://o/r:q4_0".
+bool IsSameSource(std::string_view one, std::string_view other) {
+  const size_t colon = one.rfind(':');
+  return one == other || (absl::StartsWith(one, "hf://") &&
+                          absl::EqualsIgnoreCase(one, other) &&
+                          one.substr(0, colon) == other.substr(0, colon));
+}
+
 // The pulled model that came from the source that `text` names, if one did.
 std::optional<StoredModel> PulledFrom(const std::string& text) {
   const absl::StatusOr<ModelSource> source = ParseSource(text);
@@ -49,7 +59,7 @@ std::optional<StoredModel> PulledFrom(const std::string& text) {
   if (!source.ok() || !store.ok()) return std::nullopt;
   std::optional<StoredModel> found;
   for (StoredModel& model : store->List()) {
-    if (model.complete && model.source == source->text &&
+    if (model.complete && IsSameSource(model.source, source->text) &&
         (!found.has_value() || model.name == source->name)) {
       found = std::move(model);
     }
@@ -57,10 +67,49 @@ std::optional<StoredModel> PulledFrom(const std::string& text) {
   return found;
 }
 
+// "NAME comes from the same repository; ", if a pulled model does, or "".
+std::string PulledSibling(const std::string& text) {
+  const absl::StatusOr<ModelSource> source = ParseSource(text);
+  const absl::StatusOr<ModelStore> store = ModelStore::Open();
+  if (!source.ok() || !store.ok() || source->kind != SourceKind::kHub) {
+    return "";
+  }
+  const std::string repository = absl::StrCat("hf://", source->repository);
+  for (const StoredModel& model : store->List()) {
+    std::string_view rest = model.source;
+    if (model.complete && absl::ConsumePrefix(&rest, repository) &&
+        (rest.empty() || absl::StrContains("/:@", rest[0]))) {
+      return absl::StrCat(model.name, " is pulled from the same repository; ");
+    }
+  }
+  return "";
+}
+
+// The error for an address that nothing is pulled from.
+absl::Status NotPulled(const std::string& model) {
+  const std::string hint =
+      ParseSource(model).ok() ? std::string() : SourceHint(model);
+  return WithCure(
+      absl::NotFoundError(absl::StrCat(model, ": not a file")),
+      hint.empty() ? absl::StrCat(PulledSibling(model), "gemma pull ", model,
+                                  " fetches it and gives it a name")
+                   : hint);
+}
+
+// Whether the folder that a path begins with exists, as in "models/x".
+bool BeginsWithFolder(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_directory(path.substr(0, path.find('/')), error);
+}
+
 // The error for a name that is neither a file nor a pulled model.
 absl::Status UnknownName(const std::string& model, const ModelStore& store) {
   const absl::Status status = absl::NotFoundError(
-      absl::StrCat(model, ": no such file, and no pulled model of this name"));
+      absl::StrCat(model, ": No such file or directory, and no pulled model "
+                          "has this name"));
+  if (const std::string hint = AddressHint(model); !hint.empty()) {
+    return WithCure(status, hint);
+  }
   if (const CatalogueEntry* entry = NearestInCatalogue(model)) {
     const auto stored = store.Find(entry->name);
     const bool is_here =
@@ -108,15 +157,14 @@ absl::StatusOr<std::string> ResolveModel(const std::string& model,
     GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
     return store.PathOf(*pulled);
   }
-  if (LooksLikeSource(model)) {
+  if (LooksLikeSource(model)) return NotPulled(model);
+  std::error_code error;
+  // The link leads nowhere, and loading says so.
+  if (std::filesystem::is_symlink(model, error)) return model;
+  if (LooksLikeRepository(model) && !BeginsWithFolder(model)) {
     return WithCure(
-        absl::NotFoundError(absl::StrCat(model, ": not a file")),
-        absl::StrCat("gemma pull ", model, " fetches it and gives it a name"));
-  }
-  if (LooksLikeRepository(model)) {
-    return WithCure(
-        absl::NotFoundError(absl::StrCat(model, ": no such file or directory")),
-        absl::StrCat("gemma pull ", model,
+        absl::NotFoundError(absl::StrCat(model, ": No such file or directory")),
+        absl::StrCat(PulledSibling(model), "gemma pull ", model,
                      " fetches it, if it is a repository "
                      "of Hugging Face; gemma list shows the models that are "
                      "here"));
@@ -124,12 +172,14 @@ absl::StatusOr<std::string> ResolveModel(const std::string& model,
   if (!in_chat && LooksLikePrompt(model)) {
     return WithCure(
         absl::NotFoundError(
-            absl::StrCat(Quoted(model), ": no such file or directory")),
+            absl::StrCat(Quoted(model), ": No such file or directory")),
         "the model comes first (gemma run MODEL \"PROMPT\"); gemma list shows "
         "the models that are here");
   }
   if (!IsModelName(model)) {
-    if (NearestInCatalogue(model) == nullptr) return model;
+    if (NearestInCatalogue(model) == nullptr && AddressHint(model).empty()) {
+      return model;
+    }
     GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());
     return UnknownName(model, store);
   }
@@ -144,7 +194,7 @@ absl::StatusOr<std::string> ResolveModel(const std::string& model,
   }
   if (FindInCatalogue(model) != nullptr) {
     return WithCure(absl::NotFoundError(
-                        absl::StrCat(model, ": no such file, and not pulled")),
+                        absl::StrCat(model, ": No such file or directory, and not pulled")),
                     absl::StrCat("gemma pull ", model, " fetches it"));
   }
   return UnknownName(model, store);
