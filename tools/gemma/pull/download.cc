@@ -143,11 +143,10 @@ absl::Status CheckLength(const WantedFile& file, const PartialFile& partial) {
   if (!file.bytes.has_value() || partial.bytes() == *file.bytes) {
     return absl::OkStatus();
   }
-  return WithCure(
-      absl::UnavailableError(absl::StrCat(file.name, ": the server sent ",
-                                          partial.bytes(), " of ", *file.bytes,
-                                          " bytes")),
-      "run the same command again: what has arrived is kept");
+  return WithCure(absl::UnavailableError(absl::StrCat(
+                      file.name, ": the server sent ", partial.bytes(), " of ",
+                      *file.bytes, " bytes")),
+                  "run the same command again: what has arrived is kept");
 }
 
 }  // namespace

@@ -89,11 +89,11 @@ std::string PulledSibling(const std::string& text) {
 absl::Status NotPulled(const std::string& model) {
   const std::string hint =
       ParseSource(model).ok() ? std::string() : SourceHint(model);
-  return WithCure(
-      absl::NotFoundError(absl::StrCat(model, ": not a file")),
-      hint.empty() ? absl::StrCat(PulledSibling(model), "gemma pull ", model,
-                                  " fetches it and gives it a name")
-                   : hint);
+  return WithCure(absl::NotFoundError(absl::StrCat(model, ": not a file")),
+                  hint.empty()
+                      ? absl::StrCat(PulledSibling(model), "gemma pull ", model,
+                                     " fetches it and gives it a name")
+                      : hint);
 }
 
 // Whether the folder that a path begins with exists, as in "models/x".
@@ -105,8 +105,9 @@ bool BeginsWithFolder(const std::string& path) {
 // The error for a name that is neither a file nor a pulled model.
 absl::Status UnknownName(const std::string& model, const ModelStore& store) {
   const absl::Status status = absl::NotFoundError(
-      absl::StrCat(model, ": No such file or directory, and no pulled model "
-                          "has this name"));
+      absl::StrCat(model,
+                   ": No such file or directory, and no pulled model "
+                   "has this name"));
   if (const std::string hint = AddressHint(model); !hint.empty()) {
     return WithCure(status, hint);
   }
@@ -193,8 +194,8 @@ absl::StatusOr<std::string> ResolveModel(const std::string& model,
                     absl::StrCat("gemma pull ", model, " fetches the rest"));
   }
   if (FindInCatalogue(model) != nullptr) {
-    return WithCure(absl::NotFoundError(
-                        absl::StrCat(model, ": No such file or directory, and not pulled")),
+    return WithCure(absl::NotFoundError(absl::StrCat(
+                        model, ": No such file or directory, and not pulled")),
                     absl::StrCat("gemma pull ", model, " fetches it"));
   }
   return UnknownName(model, store);

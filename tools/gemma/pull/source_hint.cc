@@ -67,10 +67,9 @@ std::string HintOnOllama(std::string_view path) {
     return absl::StrCat(kHub, hint);
   }
   const CatalogueEntry* entry = NearestInCatalogue(path);
-  return entry == nullptr
-             ? absl::StrCat(kHub, "gemma list --all shows names")
-             : absl::StrCat(kHub, "gemma pull ", entry->name, " fetches ",
-                            entry->description);
+  return entry == nullptr ? absl::StrCat(kHub, "gemma list --all shows names")
+                          : absl::StrCat(kHub, "gemma pull ", entry->name,
+                                         " fetches ", entry->description);
 }
 
 // Advice for "OWNER/REPO/FILE".
