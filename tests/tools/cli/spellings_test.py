@@ -47,10 +47,15 @@ class FormTest(CommandTest):
 
     def test_batch_of_bench(self):
         words = ["bench", TOY, "-p", 0, "-n", 1, "-r", 1, "--csv"]
-        wanted = self.succeeds_quietly(*words, "--batch-size", 2).splitlines()[0]
+        wanted = self.succeeds_quietly(*words, "--batch-size", 2, "-q").splitlines()[0]
+        note = "-b: sequences decoded together; llama-bench's -b is --chunk here"
+        self.assertEqual(self.noted(*words, "-b", 2, note=note).splitlines()[0], wanted)
+        self.fails(2, *words, "-b", "2048", says="--batch-size: '2048' is not a whole number from 1 to 1024; llama-bench's -b "
+                                                 "is --chunk here")
         for batch in (["--batch", 2], ["--batch=2"]):
-            result = self.noted(*words, *batch, note="--batch is now spelled --batch-size")
-            self.assertEqual(result.splitlines()[0], wanted)
+            result = gemma(*words, *batch)
+            self.assertEqual(result.stdout.decode().splitlines()[0], wanted)
+            self.assertEqual(result.stderr.decode(), f"gemma: --batch is now spelled --batch-size\ngemma: {note}\n")
         # run has its own.
         self.fails(1, "run", "/no/model", "--batch", "F", says="", cure="")
 

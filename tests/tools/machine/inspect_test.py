@@ -263,7 +263,7 @@ class BenchTest(CommandTest):
 
     def test_sequences_together(self):
         results = json.loads(self.succeeds_quietly(
-            "bench", TOY, "-p", 4, "-n", 3, "-d", 5, "-b", "1,4", "-r", 1, "--json"))
+            "bench", TOY, "-p", 4, "-n", 3, "-d", 5, "-b", "1,4", "-r", 1, "--json", "-q"))
         self.assertEqual([(r["n_prompt"], r["n_gen"], r["n_parallel"]) for r in results],
                          [(4, 0, 1), (0, 3, 1), (0, 3, 4)])
         self.assertAlmostEqual(results[2]["samples_ts"][0], 12 * 1e9 / results[2]["samples_ns"][0], places=3)

@@ -262,7 +262,7 @@ class TooLargeTest(CommandTest):
                    says=[f"for 1024 contexts of {context}", "ulimit -v"], cure="--batch-size ")
         self.assertFalse(answers.exists())
         bench = ["bench", TOY, "-p", 0, "-n", context, "-r", 1]
-        self.fails(1, *bench, "-b", 1024, **self.limited(), says=f"for 1024 contexts of {context}",
+        self.fails(1, *bench, "-q", "-b", 1024, **self.limited(), says=f"for 1024 contexts of {context}",
                    cure="--batch-size ")
         # One line needs only one sequence.
         lines.write_text('"hello"\n')

@@ -368,7 +368,7 @@ class BenchTest(ScopeTest):
     def test_measures_with_an_autoencoder(self):
         for arguments, count in (([], 0), (["--sae", SAE], 1), (["--sae", SAE, "--sae", f"{SAE}:mlp@0"], 2)):
             results = json.loads(self.succeeds_quietly(
-                "bench", MODEL, "-p", 4, "-n", 3, "-b", "1,2", "-r", 1, "--json", *arguments))
+                "bench", MODEL, "-p", 4, "-n", 3, "-b", "1,2", "-r", 1, "--json", "-q", *arguments))
             self.assertEqual([result["n_autoencoders"] for result in results], [count] * 3)
         self.assertIn("tg3 + 1 SAE", self.succeeds_quietly("bench", MODEL, "-p", 0, "-n", 3, "-r", 1, "--sae", SAE))
 

@@ -4,10 +4,12 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "gemma/gemma.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
@@ -61,6 +63,21 @@ struct BenchTest {
   // Timed tokens in each sequence.
   size_t tokens() const { return prompt + generated; }
 };
+
+// llama-bench calls the tokens of a prompt that are read at once so.
+constexpr std::string_view kOtherBatch = "llama-bench's -b is --chunk here";
+
+// Reads numbers of sequences. Returns "", or what was wanted.
+std::string ParseBatches(const std::string& text,
+                         std::vector<size_t>* batches) {
+  batches->clear();
+  for (const std::string_view part : absl::StrSplit(text, ',')) {
+    const std::string wanted =
+        ParseCount(part, 1, kMaxSequences, &batches->emplace_back());
+    if (!wanted.empty()) return absl::StrCat(wanted, "; ", kOtherBatch);
+  }
+  return "";
+}
 
 std::vector<BenchTest> Tests(const BenchOptions& options) {
   std::vector<BenchTest> tests;
@@ -302,8 +319,13 @@ void AddBench(CLI::App& app, Action* action) {
              "Tokens generated one by one; 0: skip this test");
   AddNumbers(*command, "-d,--n-depth", &options->depths, 0, kMaxSessionTokens,
              "Tokens in the cache before the test, not timed");
-  AddNumbers(*command, "-b,--batch-size", &options->batches, 1, kMaxSequences,
-             "Sequences that generate at once; t/s adds them up");
+  const CLI::Option* batch =
+      AddParsed(*command, "-b,--batch-size", "N[,N...]",
+                "Sequences that generate at once; t/s adds them up",
+                [options](const std::string& text) {
+                  return ParseBatches(text, &options->batches);
+                })
+          ->default_str("1");
   AddNumber(*command, "-k,--top-k", &options->top_k, 0, kMaxSessionTokens,
             "Largest logits to compute exactly at each step, in\n"
             "tests with a single sequence; 0: all");
@@ -325,7 +347,15 @@ Examples:
   gemma bench gemma-3-270m.gguf -p 512 -n 128 -t 1,2 --json
 
 )");
-  command->callback([=] { *action = [=] { return Bench(*options); }; });
+  command->callback([=] {
+    *action = [=] {
+      // Its value would be taken for another one without a word.
+      if (batch->count() > 0) {
+        Note(absl::StrCat("-b: sequences decoded together; ", kOtherBatch));
+      }
+      return Bench(*options);
+    };
+  });
 }
 
 }  // namespace gemma::tools
