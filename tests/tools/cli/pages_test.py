@@ -79,6 +79,9 @@ class PageTest(CommandTest):
 
 
 class CommandsTest(PageTest):
+    def examples_of(self, command):
+        return self.succeeds_quietly(command, "--help-all").split("\nUsage:")[0].split(":\n", 1)[1]
+
     def test_blocks_use_known_words(self):
         for page, least in ((README, 5), (COMMAND, 30)):
             for block in blocks(page, "sh"):
@@ -103,11 +106,27 @@ class CommandsTest(PageTest):
 
     def test_examples_use_known_words(self):
         for command in ALL:
-            examples = self.succeeds_quietly(command, "--help-all").split("\nUsage:")[0].split(":\n", 1)[1]
+            examples = self.examples_of(command)
             self.shell(examples)
             wrong, count = self.misused()
             self.assertEqual(wrong, [], command)
             self.assertGreaterEqual(count, 1, command)
+
+    def test_examples_use_known_models(self):
+        listed = json.loads(gemma("list", "--all", "--json", env=self.environment).stdout)
+        names = {model["name"] for model in listed["models"]}
+        for command in ALL:
+            written = set()  # by quantize in an example before
+            lines = self.examples_of(command).replace("\\\n", " ").replace("&&", "\n").replace("|", "\n").splitlines()
+            for words in map(shlex.split, lines):
+                if words[:1] != ["gemma"] or words[1] in ("list", "completion", "man", "pull"):
+                    continue
+                models = [word for word in words[2:4 if words[1] in ("compare", "quantize") else 3]]
+                if words[1] == "quantize":
+                    written.add(models.pop())
+                for model in models:
+                    # A path that ends in "/" is a folder.
+                    self.assertTrue(model in names | written or model.endswith("/"), (command, model))
 
     def test_toys_print_what_is_shown(self):
         shown = [block for page in (README, COMMAND) for block in blocks(page, "console")

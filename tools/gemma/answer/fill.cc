@@ -19,7 +19,7 @@ to it: prefix, answer and suffix together are the whole file. To help the
 model, --fill-path gives it the path of the file, and --fill-file other
 files, under the names that you type. For a file with a gap before line
 12, in bash:
-  gemma run codegemma-2b.gguf --fill-path a.py \
+  gemma run codegemma-2b/ --fill-path a.py \
     --fill-prefix <(head -n 11 a.py) --fill-suffix <(tail -n +12 a.py)
 
 )";

@@ -350,12 +350,12 @@ sources describes each field.
       kGuardHelp + kBatchHelp +
       R"(Examples:
   gemma run gemma-3-270m "Once upon a time, there was a little" -n 64
-  gemma run gemma-3-1b-it/ --system "Be brief." < question.txt
-  gemma run gemma-3-270m.gguf "Once upon" --json --logprobs 3
-  gemma run gemma-3-1b-it/ --format json --schema person.json \
+  gemma run gemma-3-1b-it-q4 --system "Be brief." < question.txt
+  gemma run gemma-3-270m "Once upon" --json --logprobs 3
+  gemma run gemma-3-1b-it-q4 --format json --schema person.json \
     "Invent a person."
-  gemma run gemma-3-1b-it/ --choice yes --choice no "Is ice cold?"
-  gemma run gemma-3-1b-it/ --batch prompts.jsonl -o answers.jsonl
+  gemma run gemma-3-1b-it-q4 --choice yes --choice no "Is ice cold?"
+  gemma run gemma-3-1b-it-q4 --batch prompts.jsonl -o answers.jsonl
 
 )");
   CLI::Option* prompt = command->get_option("PROMPT");

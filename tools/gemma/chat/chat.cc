@@ -153,8 +153,8 @@ chat on a terminal goes on; any other chat ends.
       R"(After a refusal, the chat goes on as if the message had not been sent.
 
 Examples:
-  gemma chat gemma-3-1b-it.gguf
-  gemma chat gemma-3-1b-it.gguf --system "Be brief."
+  gemma chat gemma-3-1b-it-q4
+  gemma chat gemma-3-1b-it-q4 --system "Be brief."
 
 )");
   command->callback([=] { *action = [=] { return Chat(*options); }; });

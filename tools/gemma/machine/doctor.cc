@@ -140,7 +140,7 @@ and facts. Sizes in facts are in bytes.
 
 Examples:
   gemma doctor
-  gemma doctor gemma-3-270m.gguf --context 32768 --json
+  gemma doctor gemma-3-270m --context 32768 --json
 
 )");
   command->callback([=] { *action = [=] { return Doctor(*options); }; });

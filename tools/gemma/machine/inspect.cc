@@ -253,9 +253,9 @@ void AddInspect(CLI::App& app, Action* action) {
   AddForms(*command, &options->format, {{"json", "Print all of this as JSON"}});
   command->footer(
       R"(Examples:
-  gemma inspect gemma-3-270m.gguf --context 32k
-  gemma inspect gemma-3-270m.gguf --all
-  gemma inspect gemma-3-270m.gguf --json
+  gemma inspect gemma-3-270m --context 32k
+  gemma inspect gemma-3-270m --all
+  gemma inspect gemma-3-270m --json
 
 )");
   command->callback([=] { *action = [=] { return Inspect(*options); }; });

@@ -347,9 +347,9 @@ each tensor (see gemma verify-file). An existing DST stays unchanged until
 the new file is complete.
 
 Examples:
-  gemma quantize gemma-3-1b-it/ gemma-3-1b-it-q4.gguf q4
-  gemma quantize gemma-3-1b-it/ small.gguf --bits 4.75
-  gemma quantize gemma-3-1b-it/ bf16.gguf --type bf16 --layout gguf
+  gemma quantize gemma-3-1b-it 1b-q4.gguf q4
+  gemma quantize gemma-3-1b-it small.gguf --bits 4.75
+  gemma quantize gemma-3-1b-it bf16.gguf --type bf16 --layout gguf
 
 )");
   command->callback([=] {

@@ -87,7 +87,7 @@ files for weights that are not finite. If it finds damage, it names the
 first damaged tensor and exits with 1.
 
 Examples:
-  gemma verify-file gemma-3-1b-it-q8.gguf
+  gemma quantize gemma-3-1b-it 1b-q8.gguf q8 && gemma verify-file 1b-q8.gguf
   gemma verify-file gemma-3-270m --json
 
 )");

@@ -343,8 +343,8 @@ void AddBench(CLI::App& app, Action* action) {
 random, but the same in every run, so no tokenizer is needed.
 
 Examples:
-  gemma bench gemma-3-270m.gguf
-  gemma bench gemma-3-270m.gguf -p 512 -n 128 -t 1,2 --json
+  gemma bench gemma-3-270m
+  gemma bench gemma-3-270m -p 512 -n 128 -t 1,2 --json
 
 )");
   command->callback([=] {

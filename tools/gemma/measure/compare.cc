@@ -351,8 +351,8 @@ were independent. Both models must have the same vocabulary. The options
 apply to both, but --lora only to OTHER.
 
 Examples:
-  gemma compare gemma-3-270m-bf16.gguf gemma-3-270m-q4_0.gguf text.txt
-  gemma compare gemma-3-270m-bf16.gguf gemma-3-270m-q4_0.gguf \
+  gemma compare gemma-3-1b-it gemma-3-1b-it-q4 text.txt
+  gemma compare gemma-3-1b-it gemma-3-1b-it-q4 \
     --file text.txt --per-token tokens.jsonl --plot kl.png
 
 )");

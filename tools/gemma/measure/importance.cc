@@ -138,8 +138,8 @@ void AddImportance(CLI::App& app, Action* action) {
   AddForms(*command, &options->format);
   command->footer(
       "Examples:\n"
-      "  gemma importance gemma-3-270m.gguf text.txt\n"
-      "  gemma importance gemma-3-270m.gguf --file text.txt -o "
+      "  gemma importance gemma-3-270m text.txt\n"
+      "  gemma importance gemma-3-270m --file text.txt -o "
       "F.gguf\n\n");
   command->callback([=] {
     *action = [=]() -> absl::Status {

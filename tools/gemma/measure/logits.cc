@@ -125,9 +125,9 @@ void AddLogits(CLI::App& app, Action* action) {
   AddForms(*command, &options->format);
   command->footer(
       "Examples:\n"
-      "  gemma logits gemma-3-270m.gguf --tokens 2,17,4 -o F.npy\n"
-      "  gemma tokenize gemma-3-270m.gguf --bos \"Hello\" | \\\n"
-      "    gemma logits gemma-3-270m.gguf --tokens-file - -o F.npy\n\n");
+      "  gemma logits gemma-3-270m --tokens 2,17,4 -o F.npy\n"
+      "  gemma tokenize gemma-3-270m --bos \"Hello\" | \\\n"
+      "    gemma logits gemma-3-270m --tokens-file - -o F.npy\n\n");
   command->callback([=] { *action = [=] { return Logits(*options); }; });
 }
 

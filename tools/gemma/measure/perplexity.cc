@@ -160,8 +160,8 @@ void AddPerplexity(CLI::App& app, Action* action) {
 standard error, computed as if tokens were independent.
 
 Examples:
-  gemma perplexity gemma-3-270m.gguf text.txt
-  gemma perplexity gemma-3-270m.gguf --context 4096 --json < text.txt
+  gemma perplexity gemma-3-270m text.txt
+  gemma perplexity gemma-3-270m --context 4096 --json < text.txt
 
 )");
   command->callback([=] {

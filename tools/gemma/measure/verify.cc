@@ -242,7 +242,7 @@ is not a number.
 
 Examples:
   gemma verify gemma-2-2b/ --reference reference.npz
-  gemma verify gemma-2-2b.gguf --reference reference.npz --tolerance 0.01
+  gemma verify gemma-2-2b/ --reference reference.npz --tolerance 0.01
 
 )");
   command->callback([=] { *action = [=] { return Verify(*options); }; });

@@ -295,8 +295,8 @@ the prompts are those of this file. EmbeddingGemma's prompts:
       R"(
 
 Examples:
-  gemma embed embeddinggemma-300m/ --prompt query "Who was Ada?"
-  gemma embed embeddinggemma-300m/ --prompt document --file lines.txt \
+  gemma embed embeddinggemma-300m --prompt query "Who was Ada?"
+  gemma embed embeddinggemma-300m --prompt document --file lines.txt \
     --dimensions 256 -o vectors.npy
 
 )");

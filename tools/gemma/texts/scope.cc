@@ -296,11 +296,11 @@ sources describes each field. With --html, it receives only a line about
 the page, unless --json is given, too.
 
 Examples:
-  gemma scope gemma-2-2b.gguf "The cat sat." \
+  gemma scope gemma-2-2b/ "The cat sat." \
     --sae layer_12/width_16k/average_l0_82/params.npz:res@12
-  gemma scope gemma-2-2b.gguf --file text.txt --sae params.npz:mlp@5 \
+  gemma scope gemma-2-2b/ --file text.txt --sae params.npz:mlp@5 \
     --html features.html
-  gemma run gemma-2-2b.gguf "I am" --steer params.npz:res@12:345=80
+  gemma run gemma-2-2b/ "I am" --steer params.npz:res@12:345=80
 
 )");
   command->callback([=] { *action = [=] { return Scope(*options); }; });

@@ -173,9 +173,9 @@ and for each its id, its piece (its spelling in the vocabulary) and whether
 it is a control token.
 
 Examples:
-  gemma tokenize gemma-3-270m.gguf "Hello world"
-  gemma tokenize gemma-3-270m.gguf --decode "9259 1902"
-  gemma tokenize gemma-3-270m.gguf --pieces < text.txt
+  gemma tokenize gemma-3-270m "Hello world"
+  gemma tokenize gemma-3-270m --decode "9259 1902"
+  gemma tokenize gemma-3-270m --pieces < text.txt
 
 )");
   command->callback(
