@@ -14,6 +14,12 @@ COMMANDS = {
     "push": "uploads nothing", "detokenize": "--decode", "embeddings": "gemma embed", "imatrix": "gemma importance",
     "guard": "gemma help guard", "batch": "gemma help batch", "model.gguf": 'gemma run model.gguf "TEXT"',
     "gemma-3-270m": 'gemma run gemma-3-270m "TEXT"',
+    **dict.fromkeys(("HELP", "h", "/?", "?"), "gemma --help lists"),
+    **dict.fromkeys(("gen", "infer", "predict", "ask", "start", "prompt"), 'gemma run MODEL "TEXT"'),
+    "decode": "gemma tokenize MODEL --decode", "tokens": "gemma tokenize", "import": "a file or a folder is MODEL",
+    "ppl": "gemma perplexity", "check": "gemma verify-file", "install": "gemma pull", "update": "gemma pull",
+    "search": "gemma list --all", "del": "gemma remove", "mv": "--name NAME", "fill": "--fill-prefix", "infill": "--fill-prefix",
+    "merge": "--lora FILE", "diff": "gemma compare", "describe": "gemma inspect", "export": "--layout gguf",
 }
 OPTIONS = {
     "run": {
@@ -36,13 +42,26 @@ OPTIONS = {
         # Underscores
         "--n_predict": "--max-tokens", "--top_k": "--top-k", "--repetition_penalty": "--repetition-penalty",
         "--max_generated_tokens": "--max-tokens", "--num_threads": "--threads", "--weights": "first argument",
-        "--load-in-4bit": "--quantize q4", "--trust-remote-code": "no code", "--chat-template-file": "--chat-template",
+        "--load-in-4bit": "--quantize q4", "-help": "--help",
+        "-?": "--help", "-temp": "--temperature", "--ctx": "--context", "--context-size": "--context", "--topK": "--top-k",
+        "--minP": "--min-p", "--SEED": "--seed", "--rep-pen": "--repetition-penalty", "--stream": "while it is written",
+        "--guided-json": "--schema FILE", "--response-format": "--format json", "--ignore-eos": "--max-tokens",
+        "--no-think": "only with --think", "--no-chat": "--raw", "--debug": "the option -v", "--num-gpu": "CPU",
+        "--perf": "the option -v prints", "--hidethinking": "the option -q", "--grammar-file": "reads no GBNF",
+        "--grammar": "--regex EXPR", "--dry-run": "gemma run --help-all", "--dry_base": "top-k", "--trust-remote-code": "no code", "--chat-template-file": "--chat-template",
     },
-    "chat": {"--temp": "--temperature", "-ngl": "CPU", "-hf": "gemma pull", "--system-prompt": "--system"},
-    "quantize": {"--imatrix": "--importance", "--outtype": "--type"},
+    "chat": {"--temp": "--temperature", "-ngl": "CPU", "-hf": "gemma pull", "--system-prompt": "--system", "-p": 'gemma run MODEL "TEXT"',
+             "--format": "gemma run has --format json"},
+    "tokenize": {"--no-bos": "only with --bos", "--ids": "without an option", "--show-count": "wc -w", "--stdin": "a pipe",
+                 "--parse-special": "--parse-control", "--add-special-tokens": "--bos",
+                 "--prompt": 'gemma tokenize MODEL "TEXT"', "--temp": "gemma tokenize --help-all"},
+    "classify": {"-p": 'gemma classify MODEL "TEXT"'},
+    "list": {"--format": "gemma list has --json", "--mirostat": "gemma list --help-all"},
+    "quantize": {"--imatrix": "--importance", "--outtype": "--type", "--dry-run": "gemma inspect"},
     "bench": {"-m": "first argument", "-ngl": "CPU", "--flash-attn": "attention", "-pg": "gemma bench --help-all"},
-    "embed": {"--pooling": "the model's files"},
-    "inspect": {"--template": "--json", "--top": "gemma inspect --help-all"},
+    "embed": {"--pooling": "the model's files", "-p": 'gemma embed MODEL "TEXT"', "--prompt-name": "--prompt",
+              "--normalize": "length 1", "--truncate_dim": "--dimensions"},
+    "inspect": {"--template": "tokenizer_config.json", "--license": "gemma list --all --json", "--top": "gemma inspect --help-all"},
     "perplexity": {"--chunks": "head -c", "--kl-divergence": "gemma compare"},
 }
 
@@ -67,7 +86,26 @@ class HabitsTest(CommandTest):
             self.fails(2, word, says=f"no command '{word}'", cure="gemma --help lists", cwd=self.folder)
         self.fails(2, TOY, says="no command", cure=f'gemma run {TOY} "TEXT"')
         self.fails(2, "help", "fly", says="no command 'fly'", cure="gemma --help")
-        self.fails(2, "run", TOY, "x", "--batch-size", "9", says="--batch-size requires --batch", cure="--chunk")
+        self.fails(2, "run", TOY, "x", "--batch-size", "9", says="--batch-size requires --batch",
+                   cure="gemma run --help-all explains both")
+        self.fails(2, "RUN", says="did you mean run?", cure="gemma --help")
+        for command in ("run", "chat"):
+            self.fails(1, command, "help", says="help: No such file", cure="gemma COMMAND --help")
+
+    def test_options_before_the_command(self):
+        for words in (("-q", "run", TOY, "x"), ("--threads", "2", "run", TOY, "x")):
+            self.fails(2, *words, says=f"no option {words[0]} before the command", cure=f"gemma run ... {words[0]}")
+
+    def test_model_comes_first(self):
+        for command, argument in (("run", '"PROMPT"'), ("tokenize", '"TEXT"'), ("classify", '"TEXT"'), ("embed", '"TEXT"'),
+                                  ("perplexity", "FILE")):
+            self.fails(1, command, "hi", TOY, says="'hi': No such file",
+                       cure=f"the model comes first: gemma {command} {TOY} {argument}")
+
+    def test_names_have_no_ending(self):
+        environment = {**os.environ, "GEMMA_MODELS": str(self.folder)}
+        self.fails(1, "run", "gemma-3-270m.gguf", "x", says="gemma-3-270m.gguf: No such file",
+                   cure="a pulled model has a name: gemma-3-270m (gemma pull gemma-3-270m", env=environment)
 
     @compares_results
     def test_options_that_lead_on(self):
@@ -130,6 +168,9 @@ class HabitsTest(CommandTest):
         notes.write_text("x")
         self.fails(2, "run", TOY, "Sum up", notes, says=f"'{notes}'", cure=f"--file {notes}")
         self.fails(2, "run", TOY, "two", "words", says="'words'", cure="quote a prompt")
+        self.fails(2, "run", TOY, "x", "--json", "x.json", says="'x.json'", cure="--json takes no value; -o FILE")
+        self.fails(2, "run", TOY, "Q:", "-", says="'-'", cure="< FILE")
+        self.fails(1, "perplexity", TOY, "some text", says="some text", cure='echo "TEXT" | gemma perplexity MODEL')
         self.fails(2, "classify", TOY, "two", "words", says="'words'", cure="quote a text of several words")
         self.fails(2, "chat", TOY, "hi", says="'hi'", cure='gemma run MODEL "TEXT"')
         self.fails(2, "logits", TOY, "the cat", says="'the cat'", cure='gemma tokenize MODEL --bos "TEXT"')

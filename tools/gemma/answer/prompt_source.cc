@@ -60,16 +60,6 @@ void AddPromptSource(CLI::App& app, PromptSource* source) {
           "Read the prompt from FILE; after PROMPT, if there is one");
 }
 
-absl::Status CheckOrder(const std::string& model, const PromptSource& source) {
-  if (!source.is_given || NamesModel(model) || !LooksLikeModel(source.text)) {
-    return absl::OkStatus();
-  }
-  return WithCure(absl::NotFoundError(absl::StrCat(
-                      Quoted(model), ": No such file or directory")),
-                  absl::StrCat("the model comes first: gemma run ", source.text,
-                               " \"PROMPT\""));
-}
-
 absl::StatusOr<std::string> ReadPrompt(const PromptSource& source,
                                        bool stdin_taken, bool quiet) {
   const std::string_view waiting = quiet ? "" : kWaiting;

@@ -29,9 +29,6 @@ struct PromptSource {
 // Adds PROMPT and --file.
 void AddPromptSource(CLI::App& app, PromptSource* source);
 
-// An error if PROMPT names a model and MODEL does not.
-absl::Status CheckOrder(const std::string& model, const PromptSource& source);
-
 // Reads the prompt: PROMPT, the file, and standard input if there is no other
 // part or if it is a pipe or a file. Each part loses the line end that `echo`
 // adds. A file, or standard input alone, that is empty is an error; an empty

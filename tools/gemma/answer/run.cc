@@ -174,7 +174,6 @@ absl::Status RunChat(const RunOptions& options) {
 
 absl::Status Run(RunOptions options) {
   GEMMA_RETURN_IF_ERROR(CheckRun(options));
-  GEMMA_RETURN_IF_ERROR(CheckOrder(options.model.path, options.prompt));
   GEMMA_ASSIGN_OR_RETURN(const std::optional<Grammar> grammar,
                          ReadGrammar(options.grammar));
   if (grammar.has_value()) {

@@ -19,10 +19,10 @@
 #include "absl/types/span.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
+#include "tools/gemma/cli/command_habits.h"
 #include "tools/gemma/cli/command_tree.h"
 #include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/environment.h"
-#include "tools/gemma/cli/habits.h"
 #include "tools/gemma/cli/help.h"
 #include "tools/gemma/cli/joined_values.h"
 #include "tools/gemma/cli/old_spellings.h"
@@ -95,13 +95,12 @@ absl::Status MissingValue(const CLI::ArgumentMismatch& error) {
 }
 
 // An error about an option that another one needs, such as "--batch-size
-// requires --batch". In other tools, it may stand alone.
+// requires --batch".
 absl::Status MissingOption(const CLI::App& command,
                            const CLI::RequiresError& error) {
-  const std::string_view said = error.what();
-  const std::string hint = HintOn(command, said.substr(0, said.find(' ')));
-  absl::Status status = UsageError(said);
-  return hint.empty() ? status : WithCure(std::move(status), hint);
+  return WithCure(
+      UsageError(error.what()),
+      absl::StrCat("gemma ", command.get_name(), " --help-all explains both"));
 }
 
 // Parses the command line. Runs the command's callback, or prints the answer to
@@ -111,6 +110,7 @@ absl::Status Parse(CLI::App& app, const CLI::App& command,
   const bool all =
       std::find(words.begin(), words.end(), "--help-all") != words.end();
   const bool asks = AsksForHelp(words);
+  const std::vector<std::string> typed = words;
   // CLI11 takes the last word first.
   std::reverse(words.begin(), words.end());
   try {
@@ -125,7 +125,11 @@ absl::Status Parse(CLI::App& app, const CLI::App& command,
     // --help after a wrong value
     if (asks) return WriteOutput(HelpOf(command, all));
     const std::vector<std::string> surplus = app.remaining(/*recurse=*/true);
-    if (!surplus.empty()) return SurplusArguments(command, surplus);
+    if (!surplus.empty()) {
+      const absl::Status status = SurplusArguments(command, surplus);
+      const std::string cure = FlagBefore(command, typed, surplus[0]);
+      return cure.empty() ? status : WithCure(status, cure);
+    }
     if (const auto* missing = dynamic_cast<const CLI::RequiredError*>(&error)) {
       return MissingArgument(command, *missing);
     }
@@ -201,6 +205,7 @@ absl::Status RunOnce(std::vector<std::string> words,
   if (words[0] == "help") return Help(*app, words);
   CLI::App* command = FindCommand(*app, words[0]);
   if (command == nullptr) {
+    GEMMA_RETURN_IF_ERROR(CheckCommandFirst(*app, words));
     if (!absl::StartsWith(words[0], "-")) {
       return UnknownCommand(*app, words[0]);
     }
@@ -223,6 +228,7 @@ absl::Status RunOnce(std::vector<std::string> words,
   app->parse_complete_callback([&] { environment.Apply(); });
   GEMMA_RETURN_IF_ERROR(Parse(*app, *command, words));
   if (action == nullptr) return absl::OkStatus();  // --help
+  GEMMA_RETURN_IF_ERROR(CheckArgumentOrder(*command));
   if (command->get_option("--quiet")->count() == 0) {
     for (const std::string& note : notes) Note(note);
   }

@@ -9,60 +9,32 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "tools/gemma/cli/hint_fit.h"
+#include "tools/gemma/commands.h"
 
 namespace gemma::tools {
 namespace {
 
-struct Alias {
-  std::string_view word;
-  std::string_view command;
-};
-
-constexpr Alias kAliases[] = {
-    {"ls", "list"},       {"models", "list"},  {"rm", "remove"},
-    {"delete", "remove"}, {"show", "inspect"},
-};
-
 struct Habit {
   std::string_view words;  // separated by blanks; "--spec-*": all such words
   std::string_view hint;
+  // Names of commands, options or arguments, separated by blanks: the hint is
+  // for a command that is or has one of these. Empty: for all commands.
+  std::string_view about = "";
 };
 
-constexpr Habit kCommandHints[] = {
-    {"ps", "no model stays loaded: gemma list shows the pulled ones"},
-    {"stop", "no model stays loaded: Ctrl-C ends a command"},
-    {"cp", "gemma pull SOURCE --name NAME gives a model another name"},
-    {"create",
-     "gemma reads models as they are; gemma run --system sets "
-     "instructions, --lora merges an adapter"},
-    {"info", "gemma inspect MODEL describes a model, gemma doctor the machine"},
-    {"download get fetch", "gemma pull fetches a model"},
-    {"push", "gemma uploads nothing"},
-    {"signin login", "gemma pull reads the token of a hub from HF_TOKEN"},
-    {"generate complete", "gemma run MODEL TEXT answers or completes a text"},
-    {"completions",
-     "gemma completion SHELL prints a completion script; gemma "
-     "run completes texts"},
-    {"cli main", "gemma run MODEL TEXT, or gemma chat MODEL"},
-    {"serve server",
-     "gemma has no server yet: gemma run --batch answers many prompts"},
-    {"convert", "gemma quantize SRC DST writes a model to one file"},
-    {"imatrix", "gemma importance MODEL measures the importance of inputs"},
-    {"embedding embeddings", "gemma embed MODEL turns texts into vectors"},
-    {"encode", "gemma tokenize MODEL TEXT prints token ids"},
-    {"detokenize",
-     "gemma tokenize MODEL --decode prints the text of token ids"},
-    {"benchmark", "gemma bench MODEL measures the speed"},
-    {"eval", "gemma perplexity MODEL --file FILE"},
-    {"safety", "gemma classify MODEL TEXT asks a ShieldGemma"},
-};
-
-// Hints that begin with "-" are options of gemma; they are given to commands
-// that have the option.
+// Hints that begin with "--" are options of gemma. Other hints are sentences,
+// in which COMMAND stands for the command's name. Options that a hint names
+// without "gemma" before them are the command's own: a command that lacks one
+// does not get the hint. The first row that fits a command counts.
 constexpr Habit kOptionHints[] = {
-    {"-p --prompt", "the prompt is an argument: gemma run MODEL \"TEXT\""},
+    {"-help -? --usage", "--help"},
+    {"-p --prompt", "the text is an argument: gemma COMMAND MODEL \"TEXT\"",
+     "PROMPT TEXT"},
+    {"-p --prompt", "gemma run MODEL \"TEXT\" answers a prompt", "chat"},
+    {"-p --prompt", "a text comes from FILE, or from a pipe", "FILE"},
     {"-m --model --model-path --weights",
-     "the model is the first argument, without an option"},
+     "the model is the first argument, without an option", "MODEL SRC BASE"},
     {"--tokenizer", "the tokenizer is in the model's file or folder"},
     {"-hf -hfr --hf-repo",
      "gemma pull hf://OWNER/REPO fetches a model and names it"},
@@ -78,7 +50,7 @@ constexpr Habit kOptionHints[] = {
      "gemma computes on the CPU and has no layers to offload"},
     {"-dev --device --device-map --gpu --list-devices -sm --split-mode -ts "
      "--tensor-split -mg --main-gpu -ot --override-tensor -cmoe --cpu-moe "
-     "-ncmoe --n-cpu-moe -nkvo --no-kv-offload -kvo --kv-offload",
+     "-ncmoe --n-cpu-moe --num-gpu -nkvo --no-kv-offload -kvo --kv-offload",
      "gemma computes on the CPU"},
     {"-fa --flash-attn", "attention needs no switch here"},
     {"--mlock", "weights stay in memory as the system decides"},
@@ -89,13 +61,14 @@ constexpr Habit kOptionHints[] = {
     {"-ctk -ctv --cache-type-k --cache-type-v", "--cache-type"},
     {"--load-in-4bit", "--quantize q4"},
     {"--load-in-8bit", "--quantize q8"},
+    {"--dtype --torch-dtype", "--type"},
     {"--dtype --torch-dtype",
      "weights keep the types of their file, or become those of --quantize"},
 
     {"-i --interactive -if --interactive-first --multiturn",
      "gemma chat MODEL is the interactive command"},
     {"-cnv --conversation", "--chat"},
-    {"-no-cnv --no-conversation", "--raw"},
+    {"-no-cnv --no-conversation --no-chat", "--raw"},
     {"-st --single-turn", "gemma run MODEL \"TEXT\" answers once"},
     {"-mli --multiline-input",
      "\"\"\" begins and ends a message of several lines in gemma chat"},
@@ -105,7 +78,8 @@ constexpr Habit kOptionHints[] = {
      "the template in the model's files is followed without an option"},
     {"--chat-template-file", "--chat-template"},
     {"-rea --reasoning --reasoning-* --enable-thinking", "--think"},
-    {"--hidethinking", "-q leaves thoughts out"},
+    {"--no-think --nothink", "thoughts come only with --think"},
+    {"--hidethinking", "the option -q leaves thoughts out", "--think"},
     {"--keep --context-shift --no-context-shift",
      "gemma chat --context-policy says what a full context forgets"},
     {"--prompt-cache --prompt-cache-*",
@@ -127,29 +101,59 @@ constexpr Habit kOptionHints[] = {
     {"--n-predict --predict --num-predict --max-new-tokens "
      "--max-completion-tokens --max-generated-tokens",
      "--max-tokens"},
-    {"--ctx-size --num-ctx --n-ctx --max-length --max-model-len --max-kv-size",
+    {"--ctx --context-size --ctx-size --num-ctx --n-ctx --max-length "
+     "--max-model-len "
+     "--max-kv-size",
      "--context"},
-    {"--repeat-penalty", "--repetition-penalty"},
+    {"--repeat-penalty --rep-pen", "--repetition-penalty"},
     {"--repeat-last-n", "--penalty-window"},
     {"--typical", "--typical-p"},
     {"-l", "--logit-bias"},
-    {"--mirostat --mirostat-* --dry-* --xtc-* --dynatemp-* --adaptive-* "
-     "--top-nsigma --top-n-sigma --tfs --samplers --sampler-seq "
+    {"--mirostat --mirostat-* --xtc-* --dynatemp-* --adaptive-* "
+     "--dry-multiplier --dry-base --dry-allowed-length --dry-penalty-last-n "
+     "--dry-sequence-breaker --top-nsigma --top-n-sigma --tfs --samplers "
+     "--sampler-seq "
      "--sampling-seq",
      "gemma samples by temperature, top-k, top-p, min-p, typical-p and "
-     "penalties"},
+     "penalties",
+     "--temperature"},
     {"--do-sample", "--temperature"},
-    {"--num-beams", "gemma searches no beams"},
+    {"--num-beams", "gemma searches no beams", "--temperature"},
+    {"--ignore-eos",
+     "an answer ends where the model ends it, or after --max-tokens"},
+    {"--stream", "an answer is printed while it is written, without an option",
+     "run chat"},
     {"-r --reverse-prompt --antiprompt", "--stop"},
     {"-to", "--timeout"},
-    {"-j -jf --json-schema --json-schema-file --grammar-file", "--schema"},
-    {"--grammar", "--regex"},
-    {"-e --escape", "write \\n in the shell's own way: $'...' in bash"},
+    {"-j -jf --json-schema --json-schema-file", "--schema"},
+    {"--guided-json --response-format", "--format json --schema FILE"},
+    {"--guided-regex", "--regex"},
+    {"--guided-choice", "--choice"},
+    {"--grammar --grammar-file --guided-grammar",
+     "gemma reads no GBNF: --regex EXPR, --choice TEXT, or --format json with "
+     "--schema FILE hold an answer to a form"},
+    {"--format", "--json"},
+    {"-j -jf --json-schema --json-schema-file --guided-* --response-format "
+     "--format --grammar --grammar-file --schema --regex --choice",
+     "gemma run has --format json, --schema, --regex and --choice", "chat"},
+    {"-e --escape", "write \\n in the shell's own way: $'...' in bash",
+     "PROMPT TEXT --system"},
     {"-md --model-draft --draft --draft-* --spec-*",
      "guesses come from the text, not from a second model (--speculate)"},
     {"--rope-* --yarn-*", "the model's files say how positions are encoded"},
-    {"--nobos --no-bos",
-     "gemma run --raw --parse-control reads written control tokens"},
+    {"--nobos --no-bos --no-add-special-tokens",
+     "there is a BOS token only with --bos"},
+    {"--nobos --no-bos --no-add-special-tokens",
+     "gemma run --raw --parse-control reads written control tokens", "run"},
+    {"--add-bos --add-special-tokens", "--bos"},
+    {"--parse-special", "--parse-control"},
+    {"--no-parse-special",
+     "control tokens are read as text, unless --parse-control is given"},
+    {"--ids", "token ids are printed without an option", "tokenize"},
+    {"--show-count", "gemma tokenize MODEL \"TEXT\" | wc -w counts the tokens",
+     "tokenize"},
+    {"--stdin", "a pipe or file at standard input is read without an option",
+     "--file"},
 
     {"-co --color",
      "a terminal shows Markdown in colour; NO_COLOR and --markdown off turn "
@@ -161,25 +165,44 @@ constexpr Habit kOptionHints[] = {
     {"-v -V --version", "gemma --version prints the version"},
     {"-lv -ld --verbosity --log-*",
      "gemma writes no log: -v prints more on standard error"},
-    {"--perf --no-perf --show-timings --timings", "-v prints the speed"},
-    {"--no-warmup", "gemma run computes no warm-up"},
+    {"--perf --no-perf --show-timings --timings",
+     "the option -v prints the speed", "--threads"},
+    {"--debug", "the option -v prints more on standard error"},
+    {"--no-warmup", "gemma run computes no warm-up", "run chat"},
     {"-bf --binary-file", "--file"},
     {"--output-file --out", "--output"},
-    {"-f", "--force (-f names a file to read, in every command)"},
+    {"-f", "--force (elsewhere, -f names a file to read)"},
 
     {"--lora-scaled --adapter --adapter-path", "--lora FILE=SCALE"},
     {"--imatrix", "--importance"},
     {"--pure --outtype --token-embedding-type --output-tensor-type", "--type"},
-    {"--allow-requantize",
-     "quantized weights are quantized again, with a note"},
+    {"--allow-requantize", "quantized weights are quantized again, with a note",
+     "quantize"},
+    {"--dry-run",
+     "gemma inspect MODEL --quantize q4 says how much memory that needs",
+     "quantize"},
     {"--embedding --embeddings", "gemma embed MODEL turns texts into vectors"},
-    {"--pooling", "the model's files say how a text becomes one vector"},
+    {"--pooling", "the model's files say how a text becomes one vector",
+     "embed"},
+    {"--prompt-name", "--prompt"},
+    {"--normalize", "vectors have length 1, unless --no-normalize is given"},
+    {"--truncate-dim", "--dimensions"},
     {"--kl-divergence --kl-divergence-base",
      "gemma compare BASE OTHER measures the divergence of two models"},
     {"--chunks --from-chunk",
-     "the whole text is read: head -c BYTES FILE prints its beginning"},
-    {"--modelfile --parameters --template --license",
-     "gemma inspect MODEL --json prints what is known of a model"},
+     "the whole text is read: head -c BYTES FILE prints its beginning", "FILE"},
+    {"--license",
+     "gemma list --all --json prints the licence of each model that gemma pull "
+     "knows by name",
+     "inspect list"},
+    {"--template",
+     "gemma prints no template; a model's folder has it in chat_template.jinja "
+     "or tokenizer_config.json",
+     "inspect"},
+    {"--modelfile --parameters",
+     "gemma reads no Modelfile; gemma inspect MODEL --all lists the model's "
+     "configuration",
+     "inspect"},
 };
 
 // Words of llama.cpp's tools that are not -f or -o with a value in the same
@@ -248,6 +271,13 @@ bool Lists(std::string_view words, std::string_view word) {
   return false;
 }
 
+bool ListsAlike(std::string_view words, std::string_view word) {
+  const std::vector<std::string_view> all = absl::StrSplit(words, ' ');
+  return std::any_of(all.begin(), all.end(), [&](std::string_view each) {
+    return AreAlike(each, word);
+  });
+}
+
 template <size_t kSize>
 std::string_view Find(const Habit (&habits)[kSize], std::string_view word) {
   for (const Habit& habit : habits) {
@@ -263,17 +293,6 @@ std::string Spelled(std::string_view option) {
 }
 
 }  // namespace
-
-std::string_view CommandAlias(std::string_view word) {
-  for (const Alias& alias : kAliases) {
-    if (alias.word == word) return alias.command;
-  }
-  return "";
-}
-
-std::string_view CommandHint(std::string_view word) {
-  return Find(kCommandHints, word);
-}
 
 std::string_view NearestType(std::string_view type,
                              const std::vector<std::string>& types) {
@@ -313,6 +332,22 @@ std::string FieldHint(std::string_view field,
   return absl::StrCat("gemma's field is ", name);
 }
 
+std::vector<std::string_view> AllOptionHints() {
+  std::vector<std::string_view> hints;
+  for (const Habit& habit : kOptionHints) hints.push_back(habit.hint);
+  return hints;
+}
+
+std::vector<std::string> WordsOfOptionHints() {
+  std::vector<std::string> words;
+  for (const Habit& habit : kOptionHints) {
+    for (const std::string_view word : absl::StrSplit(habit.words, ' ')) {
+      words.push_back(absl::StrReplaceAll(word, {{"*", "x"}}));
+    }
+  }
+  return words;
+}
+
 std::string_view OwnOption(std::string_view option) {
   const std::string_view hint = Find(kOptionHints, Spelled(option));
   // "--lora" of "--lora FILE=SCALE"
@@ -322,14 +357,29 @@ std::string_view OwnOption(std::string_view option) {
 std::string OptionHint(std::string_view option, std::string_view command,
                        const std::vector<std::string>& own) {
   const std::string spelled = Spelled(option);
-  std::string_view hint = Find(kOptionHints, spelled);
-  // "--top_k"
-  if (hint.empty() && spelled != option) hint = spelled;
-  if (!absl::StartsWith(hint, "-")) return std::string(hint);
-  // "--lora" of "--lora FILE=SCALE"
-  const std::string_view name = hint.substr(0, hint.find(' '));
-  if (std::find(own.begin(), own.end(), name) == own.end()) return "";
-  return absl::StrCat("gemma ", command, " has ", hint);
+  std::string_view hint;
+  const auto find = [&](auto lists) {
+    for (const Habit& habit : kOptionHints) {
+      if (hint.empty() && lists(habit.words, spelled) &&
+          Fits(habit.hint, habit.about, command, own)) {
+        hint = habit.hint;
+      }
+    }
+  };
+  find(Lists);
+  for (const std::string& each : own) {  // "--topK"
+    if (hint.empty() && absl::StartsWith(each, "--") &&
+        AreAlike(each, option)) {
+      hint = each;
+    }
+  }
+  find(ListsAlike);
+  if (!absl::StartsWith(hint, "--")) {
+    return absl::StrReplaceAll(hint, {{"COMMAND", command}});
+  }
+  const bool is_root = command == kCommandName;
+  return absl::StrCat("gemma ", is_root ? "" : command, is_root ? "" : " ",
+                      "has ", hint);
 }
 
 }  // namespace gemma::tools

@@ -1,6 +1,5 @@
-// Words that people know from Ollama, llama.cpp, transformers and their like,
-// and what gemma has in their place. They are hints, except for a few commands
-// that simply work.
+// Options, fields and types that people know from Ollama, llama.cpp,
+// transformers and their like, and what gemma has in their place.
 
 #ifndef GEMMA_TOOLS_GEMMA_CLI_HABITS_H_
 #define GEMMA_TOOLS_GEMMA_CLI_HABITS_H_
@@ -11,20 +10,17 @@
 
 namespace gemma::tools {
 
-// Returns the command that a word of another tool means, as "list" for "ls", or
-// "" if it means none of gemma's.
-std::string_view CommandAlias(std::string_view word);
-
-// Returns what to do in place of a command that gemma lacks, or "" if the word
-// is not known from elsewhere.
-std::string_view CommandHint(std::string_view word);
-
-// Returns what to do in place of `option` of another tool, as "--temperature"
-// or a sentence, for a command that has the options `own` ("--threads").
-// Underscores count as dashes. Returns "" if the word is not known from
-// elsewhere, or means nothing here.
+// Returns what to do in place of `option` of another tool, in a sentence, for a
+// command that has the options and arguments `own` ("--threads", "MODEL").
+// Letter case, dashes and underscores do not count. Returns "" if the word is
+// not known from elsewhere, or means nothing for this command. If `own` is
+// empty, returns only sentences that hold without the command's options.
 std::string OptionHint(std::string_view option, std::string_view command,
                        const std::vector<std::string>& own);
+
+// All hints of OptionHint, and all words that it knows, for tests.
+std::vector<std::string_view> AllOptionHints();
+std::vector<std::string> WordsOfOptionHints();
 
 // Whether a word with a dash is an option of another tool, whatever it means
 // here: "-cb".

@@ -6,11 +6,16 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "src/base/internal.h"
+#include "src/base/messages.h"
+#include "tools/gemma/cli/command_habits.h"
 #include "tools/gemma/cli/habits.h"
 #include "tools/gemma/cli/option_table.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
+#include "tools/gemma/io/files.h"
 #include "tools/gemma/io/nearest.h"
+#include "tools/gemma/io/text.h"
 #include "tools/gemma/pull/resolve.h"
 
 namespace gemma::tools {
@@ -91,8 +96,16 @@ absl::Status UnknownOption(const CLI::App& command, std::string_view word) {
 
 }  // namespace
 
+std::vector<std::string> OwnWordsOf(const CLI::App& command) {
+  std::vector<std::string> own = OptionsOf(command);
+  for (const OptionEntry& argument : DescribeCommand(command).arguments) {
+    own.push_back(argument.argument);
+  }
+  return own;
+}
+
 std::string HintOn(const CLI::App& command, std::string_view option) {
-  return OptionHint(option, command.get_name(), OptionsOf(command));
+  return OptionHint(option, command.get_name(), OwnWordsOf(command));
 }
 
 bool AsksForHelp(absl::Span<const std::string> words) {
@@ -140,9 +153,53 @@ absl::Status CheckOptions(const CLI::App& command,
   return absl::OkStatus();
 }
 
+absl::Status CheckCommandFirst(const CLI::App& root,
+                               absl::Span<const std::string> words) {
+  if (words.empty() || !absl::StartsWith(words[0], "-") || AsksForHelp(words) ||
+      OptionNamed(root, words[0]) != nullptr) {
+    return absl::OkStatus();
+  }
+  for (const std::string& word : words) {
+    for (const CLI::App* command : root.get_subcommands({})) {
+      if (command->get_name() != word) continue;
+      return WithCure(UsageError(absl::StrCat("no option ", NameOf(words[0]),
+                                              " before the command")),
+                      absl::StrCat("options follow the command: ",
+                                   FullName(*command), " ... ", words[0]));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckArgumentOrder(const CLI::App& command) {
+  const std::vector<OptionEntry> arguments = DescribeCommand(command).arguments;
+  if (arguments.size() < 2 || arguments[0].argument != "MODEL") {
+    return absl::OkStatus();
+  }
+  const auto value = [&](const std::string& argument) {
+    const CLI::Option* option = command.get_option_no_throw(argument);
+    return option == nullptr || option->count() == 0 ? ""
+                                                     : option->results()[0];
+  };
+  const std::string model = value("MODEL");
+  const std::string text = value(arguments[1].argument);
+  if (model.empty() || text.empty() || NamesModel(model) || !NamesModel(text) ||
+      IsOtherFile(text)) {
+    return absl::OkStatus();
+  }
+  return WithCure(
+      absl::NotFoundError(
+          absl::StrCat(Quoted(model), ": no such file or directory")),
+      absl::StrCat("the model comes first: ", FullName(command), " ", text,
+                   arguments[1].argument == "FILE"
+                       ? " FILE"
+                       : absl::StrCat(" \"", arguments[1].argument, "\"")));
+}
+
 absl::Status UnknownCommand(const CLI::App& root, const std::string& word) {
   std::vector<std::string> names;
-  std::string hint(CommandHint(word));
+  const std::string lower = absl::AsciiStrToLower(word);
+  std::string hint(CommandHint(lower));
   for (const CLI::App* command : root.get_subcommands({})) {
     names.push_back(command->get_name());
     if (hint.empty() && command->get_option_no_throw("--" + word) != nullptr) {
@@ -155,8 +212,26 @@ absl::Status UnknownCommand(const CLI::App& root, const std::string& word) {
   }
   return WithCure(
       UsageError(absl::StrCat("no command '", word, "'",
-                              hint.empty() ? DidYouMean(word, names) : "")),
+                              hint.empty() ? DidYouMean(lower, names) : "")),
       hint.empty() ? "gemma --help lists the commands" : hint);
+}
+
+std::string FlagBefore(const CLI::App& command,
+                       absl::Span<const std::string> all,
+                       const std::string& surplus) {
+  // A prompt rather than a file
+  if (!absl::StrContains(surplus, '.') || absl::StrContains(surplus, ' ')) {
+    return "";
+  }
+  for (size_t i = 1; i < all.size(); ++i) {
+    const CLI::Option* option = OptionNamed(command, all[i - 1]);
+    if (all[i] != surplus || option == nullptr || TakesValue(*option)) continue;
+    const bool has_output = command.get_option_no_throw("--output") != nullptr;
+    return absl::StrCat(
+        all[i - 1], " takes no value",
+        has_output ? "; -o FILE writes the result to FILE" : "");
+  }
+  return "";
 }
 
 absl::Status SurplusArguments(const CLI::App& command,
@@ -175,7 +250,10 @@ absl::Status SurplusArguments(const CLI::App& command,
           command.get_name(), " takes ",
           takes.empty() ? "options only" : absl::StrJoin(takes, " "),
           ", found more: '", absl::StrJoin(words, "' '"), "'")),
-      reads_ids
+      words[0] == kStdinArgument
+          ? absl::StrCat(FullName(command),
+                         " ... < FILE: standard input needs no \"-\"")
+      : reads_ids
           ? "gemma tokenize MODEL --bos \"TEXT\" prints the ids for --tokens"
       : reads_file ? absl::StrCat("--file ", words[0], " reads a file")
       : reads_text ? absl::StrCat("quote a ", absl::AsciiStrToLower(text),

@@ -38,8 +38,26 @@ std::string HintOn(const CLI::App& command, std::string_view option);
 absl::Status CheckOptions(const CLI::App& command,
                           absl::Span<const std::string> words);
 
+// Returns the options and the arguments of a command, as OptionHint takes them.
+std::vector<std::string> OwnWordsOf(const CLI::App& command);
+
+// Returns OK, or a usage error for an option before the command, as in `gemma
+// -q run`.
+absl::Status CheckCommandFirst(const CLI::App& root,
+                               absl::Span<const std::string> words);
+
+// Returns OK, or an error if a parsed command's MODEL names no model, but the
+// argument after it does.
+absl::Status CheckArgumentOrder(const CLI::App& command);
+
 // Returns a usage error for a word that is not the name of a command.
 absl::Status UnknownCommand(const CLI::App& root, const std::string& word);
+
+// Returns what to say if `surplus`, one of the words of a command line, looks
+// like a file and follows an option that takes no value, or "".
+std::string FlagBefore(const CLI::App& command,
+                       absl::Span<const std::string> all,
+                       const std::string& surplus);
 
 // Returns a usage error for arguments that the command does not take.
 absl::Status SurplusArguments(const CLI::App& command,

@@ -1,10 +1,14 @@
 #include "tools/gemma/measure/text_windows.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/internal.h"
+#include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
@@ -27,7 +31,17 @@ void AddTextFile(CLI::App& app, std::string* file,
 }
 
 absl::Status FindTextFile(std::string_view command, std::string* file) {
-  if (!file->empty()) return absl::OkStatus();
+  if (!file->empty()) {
+    const bool is_text =
+        absl::StrContains(*file, ' ') && access(file->c_str(), F_OK) != 0;
+    if (!is_text) return absl::OkStatus();
+    return WithCure(
+        absl::NotFoundError(
+            absl::StrCat(Quoted(*file), ": no such file or directory")),
+        absl::StrCat("FILE is a file; a text comes from a pipe: echo \"TEXT\" "
+                     "| gemma ",
+                     command));
+  }
   if (!StdinIsRedirected()) {
     return WithCure(
         OptionError({"--file"},

@@ -108,8 +108,24 @@ absl::Status UnknownName(const std::string& model, const ModelStore& store) {
       absl::StrCat(model,
                    ": No such file or directory, and no pulled model "
                    "has this name"));
+  if (model == "help") {
+    return WithCure(status, "gemma COMMAND --help prints a command's help");
+  }
   if (const std::string hint = AddressHint(model); !hint.empty()) {
     return WithCure(status, hint);
+  }
+  const std::string bare(absl::StripSuffix(model, ".gguf"));
+  if (bare != model && IsModelName(bare)) {
+    const auto pulled = store.Find(bare);
+    const bool is_here =
+        pulled.ok() && pulled->has_value() && (*pulled)->complete;
+    if (is_here || FindInCatalogue(bare) != nullptr) {
+      return WithCure(status,
+                      absl::StrCat("a pulled model has a name: ", bare,
+                                   is_here ? ""
+                                           : absl::StrCat(" (gemma pull ", bare,
+                                                          " fetches it)")));
+    }
   }
   if (const CatalogueEntry* entry = NearestInCatalogue(model)) {
     const auto stored = store.Find(entry->name);
@@ -208,8 +224,8 @@ absl::Status NotInCatalogue(const std::string& model) {
       "hf://OWNER/REPO or the URL of a GGUF file"));
   const CatalogueEntry* nearest = NearestInCatalogue(model);
   if (nearest != nullptr) {
-    return WithCure(status, absl::StrCat("did you mean ", nearest->name, ", ",
-                                         nearest->description, "?"));
+    return WithCure(status, absl::StrCat("did you mean ", nearest->name, " (",
+                                         nearest->description, ")?"));
   }
   std::vector<std::string> names;
   for (const CatalogueEntry& entry : Catalogue()) {
