@@ -9,7 +9,7 @@ from command import MODELS, CommandTest, compares_results, gemma
 TOY = MODELS / "gemma2"
 
 COMMANDS = {
-    "ps": "gemma list", "stop": "Ctrl-C", "cp": "gemma pull", "create": "--system", "info": "gemma inspect",
+    "ps": "gemma list", "top": "gemma list", "stop": "Ctrl-C", "cp": "gemma pull", "create": "--system", "info": "gemma inspect",
     "download": "gemma pull", "generate": "gemma run", "serve": "--batch", "convert": "gemma quantize",
     "push": "uploads nothing", "detokenize": "--decode", "embeddings": "gemma embed", "imatrix": "gemma importance",
     "guard": "gemma help guard", "batch": "gemma help batch", "model.gguf": 'gemma run model.gguf "TEXT"',

@@ -184,7 +184,7 @@ class ManTest(CommandTest):
         self.assertEqual((result.returncode, result.stderr), (0, b""), result.stderr.decode())
         text = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout.decode())
         self.assertIn("--max-tokens", text)
-        self.assertIn("gemma run gemma-3-270m.gguf \"Once upon\" --json --logprobs 3", text)
+        self.assertIn("gemma run gemma-3-270m \"Once upon\" --json --logprobs 3", text)
         if shutil.which("mandoc"):
             lint = subprocess.run(["mandoc", "-Tlint", "-Wwarning", page], capture_output=True, text=True, check=False)
             # The page has no date, so that two builds give the same page.
