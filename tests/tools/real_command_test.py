@@ -39,14 +39,15 @@ class RunTest(RealTest):
         self.assertIn("Thursday, Friday", result.stdout.decode())
         self.assertTrue(result.stdout.endswith(b"\n"))
         self.assertFalse(result.stdout.endswith(b"\n\n"))
-        self.assertRegex(result.stderr.decode(), r"\Agemma: a base model[^\n]*\n\Z")
+        self.assertRegex(result.stderr.decode(), r"\Agemma: a base model[^\n]*\n"
+                         r"gemma: the answer is cut at 8 tokens: --max-tokens\n\Z")
 
     def test_quiet_and_verbose(self):
         result = self.run_model("The capital of France is", *GREEDY, "-n", 4, "--quiet")
         self.assertEqual(result.stderr, b"")
         result = self.run_model("The capital of France is", *GREEDY, "-n", 4, "--verbose")
         self.assertRegex(result.stderr.decode(),
-                         r"\Agemma: a base model[^\n]*\ngemma: prompt: 6 tokens, [\d.]+ tok/s; answer: 4 tokens, [\d.]+ tok/s; [^\n]+\n\Z")
+                         r"\Agemma: a base model[^\n]*\ngemma: the answer is cut [^\n]*\ngemma: prompt: 6 tokens, [\d.]+ tok/s; answer: 4 tokens, [\d.]+ tok/s; [^\n]+\n\Z")
 
     def test_standard_input_is_a_prompt(self):
         expected = self.run_model("One, two, three,", *GREEDY, "-n", 8).stdout
@@ -128,7 +129,7 @@ class RunTest(RealTest):
 
     def test_empty_prompt(self):
         self.assertEqual(self.run_model("", *GREEDY, "-n", 4).returncode, 0)
-        self.assertEqual(self.run_model(*GREEDY, "-n", 4, stdin=b"").returncode, 0)
+        self.assertEqual(self.run_model(*GREEDY, "-n", 4, stdin=b"").returncode, 1)
 
     def test_streams_until_ctrl_c(self):
         process = self.start("run", self.model, "1 2 3 4 5", *GREEDY, "-n", 3000, stdin=subprocess.DEVNULL)
@@ -169,7 +170,8 @@ class NoShieldTest(RealTest):
         mass = json.loads(result.stdout)["answer_mass"]
         self.assertLess(mass, 0.1)
         self.assertRegex(result.stderr.decode(),
-                         rf"\Agemma: [^\n]* does not answer as a ShieldGemma: [^\n]* {mass:.2g}, wanted nearly 1\n\Z")
+                         rf"\Agemma: [^\n]* does not answer as a ShieldGemma: [^\n]* {mass:.2g}, wanted nearly 1 "
+                         r"\(gemma pull shieldgemma-2b fetches one\)\n\Z")
         result = gemma("classify", self.model, "--policy", "hate", "--jsonl", stdin=b'"hi"\n')
         self.assertIn(b"does not answer as a ShieldGemma", result.stderr)
 

@@ -204,7 +204,7 @@ class UsageTest(CommandTest):
         self.fails(2, "run", "MODEL", b"caf\xe9".decode("utf-8", "surrogateescape"),
                    says=["PROMPT", "byte 3", "0xE9"])
         self.fails(2, "tokenize", "MODEL", b"\xff".decode("utf-8", "surrogateescape"), says="TEXT")
-        self.fails(1, "run", "MODEL", stdin=b"caf\xe9", says=["standard input", "byte 3"])
+        self.fails(1, "run", TOY, stdin=b"caf\xe9", says=["standard input", "byte 3"])
         self.fails(1, "tokenize", "MODEL", "-", stdin=b"\xc3", says="byte 0")
 
     def test_prompt_like_an_option(self):
