@@ -87,7 +87,7 @@ class TextsTest(ClassifyTest):
                                       (2, ["x", "--response", ""], "--response")):
             self.fails(code, "classify", MODEL, *arguments, says=["no text to classify", says])
         # A text in the place of the model.
-        self.fails(1, "classify", "no/model", says="no/model: no such file", cure="gemma pull no/model")
+        self.fails(1, "classify", "no/model", says="no/model: No such file", cure="gemma pull no/model")
 
     def test_control_tokens_are_text(self):
         hostile = CASES[-2]

@@ -189,7 +189,7 @@ absl::Status CheckArgumentOrder(const CLI::App& command) {
   }
   return WithCure(
       absl::NotFoundError(
-          absl::StrCat(Quoted(model), ": no such file or directory")),
+          absl::StrCat(Quoted(model), ": No such file or directory")),
       absl::StrCat("the model comes first: ", FullName(command), " ", text,
                    arguments[1].argument == "FILE"
                        ? " FILE"

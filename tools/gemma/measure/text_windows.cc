@@ -37,7 +37,7 @@ absl::Status FindTextFile(std::string_view command, std::string* file) {
     if (!is_text) return absl::OkStatus();
     return WithCure(
         absl::NotFoundError(
-            absl::StrCat(Quoted(*file), ": no such file or directory")),
+            absl::StrCat(Quoted(*file), ": No such file or directory")),
         absl::StrCat("FILE is a file; a text comes from a pipe: echo \"TEXT\" "
                      "| gemma ",
                      command));
