@@ -12,7 +12,7 @@ import subprocess
 import time
 import unittest
 
-from command import MODELS, TESTDATA, CommandTest, compares_results, gemma, read_gguf, toy_models
+from command import BINARY, MODELS, TESTDATA, CommandTest, compares_results, gemma, read_gguf, toy_models
 
 TOY = MODELS / "gemma2"
 GGUF = ["--layout", "gguf"]
@@ -162,7 +162,8 @@ class QuantizeTest(CommandTest):
         before = source.read_bytes()
         for name in ("source.gguf", "link", "same"):
             self.fails(1, "quantize", source, self.folder / name, *BF16, "--force", says="wanted another file")
-            self.fails(1, "quantize", source, self.folder / name, *BF16, says="already", cure="--force")
+            # --force would not help.
+            self.fails(1, "quantize", source, self.folder / name, *BF16, says="is the input")
         self.assertEqual(source.read_bytes(), before)
         self.assertEqual(self.files(), ["link", "same", "source.gguf"])
 
@@ -296,7 +297,9 @@ class TypesTest(CommandTest):
     def test_gguf_refuses_packed_types(self):
         for kind in ("q5", "q4s"):
             self.fails(2, "quantize", MODELS / "gemma3", self.target, "--type", kind, *GGUF,
-                       says=["--type " + kind, "--layout packed"])
+                       says=["--type " + kind, "wanted q6" if kind == "q5" else "wanted q4", "--layout packed"])
+        self.fails(2, "quantize", MODELS / "gemma3", self.target, "Q5_0", *GGUF,
+                   says="the nearest is q5, with --layout gguf q6")
         self.assertFalse(self.target.exists())
 
     def test_bits(self):
@@ -340,9 +343,46 @@ class OptionsTest(CommandTest):
                               (["--bits", "99"], "--bits: '99' is not"),
                               (["--bits", "0.5"], "--bits: '0.5' is not"),
                               (["--bits", "4.75", "--type", "q4"], "--bits and --type exclude each other"),
-                              (["--layout", "gguf", "--type", "q4s"], "--type q4s: GGUF cannot store this type")):
+                              (["--layout", "gguf", "--type", "q4s"], "--type q4s: gemma writes this type in its own layout only")):
             self.fails(2, "quantize", MODELS / "gemma2", target, *options, says=says)
         self.assertFalse(target.exists())
+
+
+class WordsTest(CommandTest):
+    """Words in a wrong place, and names that promise another file."""
+
+    def test_the_order_is_told(self):
+        for words in (["q4", TOY, "a.gguf"], [TOY, "Q4_K_M", "a.gguf"]):
+            self.fails(2, "quantize", *words, says="'a.gguf' is not one of", cwd=self.folder)
+            line = gemma("quantize", *words, cwd=self.folder).stderr.decode()
+            self.assertIn("the order is gemma quantize SRC DST TYPE", line)
+        for kind in ("q4", "Q4_K_M"):
+            self.fails(2, "quantize", TOY, kind, says="quantize: DST is required",
+                       cure=f"gemma quantize SRC DST TYPE: gemma quantize {TOY} FILE.gguf {kind}", cwd=self.folder)
+        for option in ("-o", "--output", "--outfile"):
+            self.fails(2, "quantize", TOY, option, "g.gguf", says=f"quantize has no option {option}",
+                       cure="DST is the file to write")
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_names_of_other_formats(self):
+        for name in ("k.safetensors", "k.BIN", "k.sbs"):
+            self.fails(2, "quantize", TOY, self.folder / name, "q8", says="quantize writes a GGUF file",
+                       cure=f"name it {self.folder}/k.gguf")
+        result = gemma("quantize", TOY, self.folder / "k", "q8")
+        self.assertEqual(result.returncode, 0, result)
+        self.assertIn(b"/k: is a GGUF file, which other programs know by the ending .gguf\n", result.stderr)
+
+    def test_force_where_it_helps(self):
+        source, pipe = self.folder / "source.gguf", self.folder / "pipe"
+        shutil.copy(TESTDATA / "gguf" / "gemma.gguf", source)
+        os.mkfifo(pipe)
+        for force in ([], ["--force"]):
+            self.fails(1, "quantize", source, source, "q8", *force, says="is the input")
+            self.fails(1, "quantize", source, pipe, "q8", *force, says="is a special file")
+        with open(self.folder / "out", "wb") as out:  # never with --force: a fault would replace the link
+            result = subprocess.run([BINARY, "quantize", source, "/dev/stdout", "q8"], stdout=out,
+                                    stderr=subprocess.PIPE, check=False)
+        self.assertEqual(result.stderr, b"gemma: /dev/stdout: is a special file, wanted a regular file\n")
 
 
 class EndsTest(CommandTest):

@@ -8,7 +8,7 @@ import stat
 import time
 import unittest
 
-from command import MODELS, TESTDATA, CommandTest, read_gguf, read_npz
+from command import MODELS, TESTDATA, CommandTest, gemma, read_gguf, read_npz
 
 MODEL = TESTDATA / "gguf/gemma3_mixed.gguf"
 TEXT = TESTDATA / "real270m/text.txt"
@@ -112,6 +112,12 @@ class ImportanceTest(CommandTest):
         for path in ("/no/folder/F.gguf", self.folder, "/dev/null"):
             self.fails(1, "importance", "/no/model", "--file", TEXT, "--output", path, says=str(path))
         self.assertTrue(stat.S_ISCHR(os.stat("/dev/null").st_mode))
+
+    def test_other_names_are_noted(self):
+        path = self.folder / "i.dat"
+        result = gemma("importance", MODEL, "--file", self.short_text(), "--context", WINDOW, "-o", path)
+        self.assertEqual((result.returncode, result.stderr.decode()), (
+            0, f"gemma: {path}: is a GGUF file, which other programs know by the ending .gguf\n"))
 
     def test_output_replaces_files_only(self):
         file = self.short_text()

@@ -198,6 +198,15 @@ class EmbedTest(CommandTest):
         self.fails(1, "embed", TOY, "the user", "--output", "/no/folder/F.npy", says="/no/folder/F.npy")
         self.fails(1, "embed", TOY, "the user", "--output", "/dev/full", says="/dev/full")
 
+    def test_names_of_tables_are_noted(self):
+        path = self.folder / "v.csv"
+        result = gemma("embed", TOY, "the user", "-o", path)
+        self.assertIn(f"gemma: {path}: holds a JSON array in each line; the name FILE.npy", result.stderr.decode())
+        self.assertEqual(json.loads(path.read_text()), json.loads(self.embed("the user")))
+
+    def test_prompts_in_any_case(self):
+        self.assertEqual(self.embed("the user", "--prompt", "Query"), self.embed("the user", "--prompt", "query"))
+
     def test_wrong_use(self):
         for arguments, says in ((["--prompt", "no", "x"], ["--prompt", "no prompt 'no'", "query, document"]),
                                 (["--prompt", "query", "--title", "t", "x"], ["--prompt", "no place for a title"]),

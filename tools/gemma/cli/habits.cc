@@ -28,6 +28,13 @@ struct Habit {
 // without "gemma" before them are the command's own: a command that lacks one
 // does not get the hint. The first row that fits a command counts.
 constexpr Habit kOptionHints[] = {
+    {"-o --output --output-file --out --outfile",
+     "DST is the file to write: gemma quantize SRC DST TYPE", "quantize"},
+    {"--quant --quantization --quantize --include",
+     "a type follows the repository: gemma pull OWNER/REPO:Q4_K_M", "pull"},
+    {"--local-dir --cache-dir -o --output -O",
+     "the variable GEMMA_MODELS names the directory of models", "pull"},
+
     {"-help -? --usage", "--help"},
     {"-p --prompt", "the text is an argument: gemma COMMAND MODEL \"TEXT\"",
      "PROMPT TEXT"},

@@ -25,7 +25,6 @@
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
-#include "tools/gemma/io/output_file.h"
 #include "tools/gemma/io/progress.h"
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/io/text.h"
@@ -33,6 +32,7 @@
 #include "tools/gemma/machine/model_error.h"
 #include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/machine/summary.h"
+#include "tools/gemma/machine/written_model.h"
 #include "tools/gemma/pull/resolve.h"
 
 namespace gemma::tools {
@@ -103,14 +103,36 @@ std::vector<std::string> TypesOrSame() {
   return names;
 }
 
+// The type that --layout gguf can write in place of one that only the packed
+// layout has, or "".
+std::string_view TypeOfGguf(std::string_view type) {
+  return type == "q5" ? "q6" : type == "q4s" ? "q4" : "";
+}
+
+constexpr std::string_view kOrder = "gemma quantize SRC DST TYPE";
+
+// Whether a word in the place of TYPE is rather a file.
+bool LooksLikeFile(std::string_view text) {
+  return text.find_first_of("./") != std::string_view::npos;
+}
+
 // Adds an option or argument for a type of weights. If the value is a type of
 // GGUF, the error also says how to write it.
 CLI::Option* AddType(CLI::App& app, const std::string& names,
                      std::string* value, const std::vector<std::string>& types,
                      const std::string& description) {
   const auto parse = [=](const std::string& text) {
-    const std::string wanted = ParseChoice(text, types, value);
-    if (wanted.empty() || !IsTypeOfGguf(text)) return wanted;
+    std::string wanted = ParseChoice(text, types, value);
+    if (wanted.empty()) return wanted;
+    if (LooksLikeFile(text)) {
+      return absl::StrCat(wanted, " (the order is ", kOrder, ")");
+    }
+    const std::string_view gguf =
+        TypeOfGguf(NearestType(absl::AsciiStrToLower(text), types));
+    if (!gguf.empty()) {
+      return absl::StrCat(wanted, ", with --layout gguf ", gguf);
+    }
+    if (!IsTypeOfGguf(text)) return wanted;
     return absl::StrCat(wanted, ", which --layout gguf writes as ",
                         absl::AsciiStrToUpper(text));
   };
@@ -251,17 +273,31 @@ Source ShowNotes(const std::string& source, const Options& options) {
   return {Summarize(model->tensors()).all, FileType(source, *model)};
 }
 
+// Whether a word, such as "q4" or "Q4_K_M", names a type, here or elsewhere.
+bool IsType(const std::string& text) {
+  std::string type;
+  const std::vector<std::string> types = WeightTypeNames();
+  return ParseChoice(text, types, &type).empty() ||
+         !NearestType(absl::AsciiStrToLower(text), types).empty();
+}
+
 // What the library would refuse too, as errors of the options.
 absl::Status Check(const Options& options) {
-  const bool is_only_ours = options.type == "q5" || options.type == "q4s";
-  if (options.layout == "gguf" && is_only_ours) {
-    return OptionError({"--type", "--layout"},
-                       absl::StrCat("--type ", options.type,
-                                    ": GGUF cannot store this type, wanted "
-                                    "another, or --layout packed"));
+  const std::string_view gguf = TypeOfGguf(options.type);
+  if (options.layout == "gguf" && !gguf.empty()) {
+    return OptionError(
+        {"--type", "--layout"},
+        absl::StrCat("--type ", options.type,
+                     ": gemma writes this type in its own layout only, wanted ",
+                     gguf, ", or --layout packed"));
   }
   if (options.bits == 0) {
     if (options.has_type || options.has_change) return absl::OkStatus();
+    if (IsType(options.target)) {
+      return WithCure(UsageError("quantize: DST is required"),
+                      absl::StrCat(kOrder, ": gemma quantize ", options.source,
+                                   " FILE.gguf ", options.target));
+    }
     return WithCure(
         OptionError({"--type"}, "quantize: which type? wanted TYPE or --bits"),
         "q4 is small, q8 nearly exact; keep writes the same weights to one "
@@ -279,7 +315,12 @@ absl::Status Run(const Options& options) {
   GEMMA_RETURN_IF_ERROR(ApplySimd(options.simd));
   GEMMA_ASSIGN_OR_RETURN(const std::string source,
                          ResolveModel(options.source));
-  GEMMA_RETURN_IF_ERROR(CheckReplaces(options.target, options.force));
+  std::vector<std::string> models = {source};
+  for (const Adapter& adapter : options.adapters) {
+    models.push_back(adapter.path);
+  }
+  GEMMA_RETURN_IF_ERROR(CheckWrittenModel(options.target, models,
+                                          options.importance, options.force));
   QuantizeOptions quantize = QuantizeOptionsOf(options);
   const Source before = ShowNotes(source, options);
   quantize.note = [](std::string_view note) { Note(note); };

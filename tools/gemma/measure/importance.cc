@@ -26,6 +26,7 @@
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/report_head.h"
+#include "tools/gemma/machine/written_model.h"
 #include "tools/gemma/measure/text_windows.h"
 
 namespace gemma::tools {
@@ -103,6 +104,7 @@ absl::Status Importance(const ImportanceOptions& options) {
       {DatasetOf(options.file), static_cast<uint32_t>(windows),
        static_cast<uint32_t>(text.window)},
       output));
+  NoteGgufName(options.output);
   if (options.format == "json") {
     nlohmann::ordered_json json = ReportHead(options.model, text.model);
     json["options"] = OptionsJson(options.model, text.model, text.window);

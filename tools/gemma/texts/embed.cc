@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -189,6 +190,13 @@ absl::Status Embed(const EmbedCommandOptions& options) {
   GEMMA_RETURN_IF_ERROR(CheckOutput(
       options.output.path, ModelPaths(options.model), {options.input.file}));
   GEMMA_RETURN_IF_ERROR(CheckReplaces(options.output.path, options.force));
+  for (const std::string_view ending : {".csv", ".tsv", ".parquet"}) {
+    if (absl::EndsWith(options.output.path, ending) && !options.model.quiet) {
+      Note(absl::StrCat(options.output.path,
+                        ": holds a JSON array in each line; the name FILE.npy "
+                        "asks for a NumPy file"));
+    }
+  }
   GEMMA_ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
   GEMMA_ASSIGN_OR_RETURN(const Embedder embedder,
                          CreateEmbedder(model, options));

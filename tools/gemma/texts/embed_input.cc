@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gemma/embedder.h"
 #include "src/base/internal.h"
@@ -26,7 +27,19 @@ struct Prefixes {
   absl::StatusOr<std::string> Of(const std::string& prompt,
                                  const std::string& title) const {
     if (prompt.empty() && title.empty() && options.no_prompt) return "";
-    return embedder.Prefix(prompt, title);
+    return embedder.Prefix(Named(prompt), title);
+  }
+  // The name of the model's prompt that `prompt` is in another case, if there
+  // is only one, or `prompt`.
+  std::string Named(const std::string& prompt) const {
+    std::string found;
+    for (const EmbedPrompt& known : embedder.prompts()) {
+      if (known.name == prompt) return prompt;
+      if (!absl::EqualsIgnoreCase(known.name, prompt)) continue;
+      if (!found.empty()) return prompt;
+      found = known.name;
+    }
+    return found.empty() ? prompt : found;
   }
   // Those of each text that does not give its own.
   absl::StatusOr<std::string> Common() const {
