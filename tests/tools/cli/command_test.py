@@ -156,7 +156,7 @@ class UsageTest(CommandTest):
         self.assertEqual(self.succeeds_quietly("inspect", TOY, "-c=8k"), self.succeeds_quietly("inspect", TOY, "-c", 8192))
         self.fails(2, *words, "-n=x", says="--max-tokens: 'x' is not")
         self.fails(2, *words, "-n=", says="--max-tokens: '' is not")
-        self.fails(2, "pull", "-o=x", says="pull has no option -o", cure="gemma pull --help")
+        self.fails(2, "pull", "-o=x", says="pull has no option -o", cure="GEMMA_MODELS")
 
     def test_values(self):
         bad = {
@@ -167,7 +167,7 @@ class UsageTest(CommandTest):
             "--seed": ["-2", "x", ""],
             "--max-tokens": ["-2", "0", "many"],
             "--threads": ["-1", "1e3", "100000"],
-            "--context": ["0", "-5", "0k", "4m", "k"],
+            "--context": ["0", "-5", "0k", "17m", "k", "m"],
             "--chunk": ["0", "-1"],
             "--recurrent-window": ["google", ""],
             "--stop": [""],
@@ -194,6 +194,18 @@ class UsageTest(CommandTest):
         memory = lambda context: self.succeeds_quietly("inspect", TOY, "--context", context)
         self.assertIn("with 8192 tokens", memory("8k"))
         self.assertEqual(memory("8K"), memory(8192))
+        self.assertEqual(memory("1m"), memory(1 << 20))
+        for words in (["-n", "1k"], ["--penalty-window", "2K"], ["--timeout", "5s"]):
+            self.fails(1, "run", "/no/model", "x", *words, says="/no/model", cure="")
+        self.fails(1, "bench", "/no/model", "-p", "1k,8", says="/no/model", cure="")
+
+    def test_wanted_numbers_are_named(self):
+        for option, value, wanted in (("--seed", "18446744073709551616", "a whole number from 0 to 18446744073709551615"),
+                                      ("--temperature", "inf", "a finite number"),
+                                      ("--timeout", "-1", "a number of seconds from 0 to 1000000000"),
+                                      ("--timeout", "5x", "a number of seconds")):
+            self.fails(2, "run", "M", "x", option, value, says=f"{option}: '{value}' is not {wanted}")
+        self.fails(2, "logits", TOY, "--tokens", "2,x", "-o", "F.npy", says="--tokens: token 2 is 'x'")
 
     def test_options_that_contradict(self):
         self.fails(2, "run", "MODEL", "PROMPT", "--chat", "--raw", says="--raw")

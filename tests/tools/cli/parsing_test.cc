@@ -17,7 +17,7 @@ TEST(TokenIds, AreSeparatedByBlanks) {
   EXPECT_THAT(ParseTokenIds("2 17\n4\t 5\r\n", " \t\r\n", "F").value(),
               ElementsAre(2, 17, 4, 5));
   EXPECT_EQ(ParseTokenIds("2 1x7", " ", "F").status().message(),
-            "F: token 1 is '1x7', not an id");
+            "F: token 2 is '1x7', not an id");
   for (const char* bad : {"", "  ", "-1", "+1", "1.0", "2147483648", "2,3"}) {
     EXPECT_FALSE(ParseTokenIds(bad, " ", "F").ok()) << bad;
   }

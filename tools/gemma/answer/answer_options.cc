@@ -8,9 +8,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/logit_bias.h"
@@ -136,7 +138,7 @@ std::string ParseSeed(std::string_view text, const Place& place) {
     // 32 bits: easy to type again
     *place.count = std::random_device()();
   } else if (!ParseCount(text, 0, SIZE_MAX, place.count).empty()) {
-    return "a whole number, or random";
+    return absl::StrCat("a whole number from 0 to ", SIZE_MAX, ", or random");
   }
   *place.is_seed = true;
   return "";
@@ -144,16 +146,29 @@ std::string ParseSeed(std::string_view text, const Place& place) {
 
 constexpr std::string_view kOpen = "-1";  // as llama.cpp and Ollama write it
 
+// All numbers of rows are counts of tokens.
 std::string ParseCountOf(const AnswerOption::Row& row, std::string_view text,
                          size_t* count) {
   if (row.may_be_open && text == kOpen) {
     *count = row.most;
     return "";
   }
-  const std::string wanted = ParseCount(text, row.least, row.most, count);
+  const std::string wanted = ParseTokens(text, row.least, row.most, count);
   return wanted.empty() || !row.may_be_open
              ? wanted
              : absl::StrCat(wanted, ", or ", kOpen);
+}
+
+// Also reads "5s" as a time.
+std::string ParseNumberOf(const AnswerOption::Row& row, std::string_view text,
+                          float* number) {
+  if (row.flags != "--timeout") return ParseReal(text, number);
+  const std::string wanted = ParseReal(absl::StripSuffix(text, "s"), number);
+  if (!wanted.empty()) return "a number of seconds";
+  return *number >= 0 && *number <= kMaxTimeout
+             ? ""
+             : absl::StrFormat("a number of seconds from 0 to %.0f",
+                               kMaxTimeout);
 }
 
 // The flags whose values are invalid on their own.
@@ -212,7 +227,7 @@ absl::Status AnswerOption::Set(std::string_view text, AnswerOptions* options,
   }
   const std::string wanted =
       place.is_seed != nullptr  ? ParseSeed(text, place)
-      : place.number != nullptr ? ParseReal(text, place.number)
+      : place.number != nullptr ? ParseNumberOf(row_, text, place.number)
       : place.count != nullptr
           ? ParseCountOf(row_, text, place.count)
           : ParseChoice(text, absl::StrSplit(row_.words, '|'), place.choice);
@@ -266,7 +281,11 @@ void AnswerOption::AddTo(CLI::App& app, AnswerOptions* options,
       return ParseSeed(text, place);
     })->default_str("random");
   } else if (place.number != nullptr) {
-    AddNumber(app, flags, place.number, description);
+    AddParsed(app, flags, "X", description,
+              [place, row = row_](const std::string& text) {
+                return ParseNumberOf(row, text, place.number);
+              })
+        ->default_str(absl::StrCat(*place.number));
   } else if (place.count != nullptr) {
     AddParsed(app, flags, "N", description,
               [place, row = row_](const std::string& text) {
@@ -329,8 +348,8 @@ absl::Status Validate(const AnswerOptions& options, OptionLabel label) {
   if (options.timeout < 0 || options.timeout > kMaxTimeout) {
     return OptionError(
         {"--timeout"},
-        absl::StrCat(label("timeout"), ": ", options.timeout,
-                     " is not a number from 0 to ", kMaxTimeout));
+        absl::StrFormat("%s: '%g' is not a number of seconds from 0 to %.0f",
+                        label("timeout"), options.timeout, kMaxTimeout));
   }
   for (const std::string& stop : options.stop) {
     if (stop.empty()) {

@@ -57,14 +57,14 @@ std::string ParseCount(std::string_view text, size_t least, size_t most,
 
 std::string ParseTokens(std::string_view text, size_t least, size_t most,
                         size_t* value) {
-  constexpr size_t kThousand = 1024;  // as contexts are counted
-  size_t thousands = 0;
-  const bool has_unit = text.ends_with('k') || text.ends_with('K');
-  if (has_unit && ParseCount(text.substr(0, text.size() - 1),
-                             (least + kThousand - 1) / kThousand,
-                             most / kThousand, &thousands)
+  size_t unit = 1;
+  if (absl::EndsWithIgnoreCase(text, "k")) unit = 1024;  // as in "8k" contexts
+  if (absl::EndsWithIgnoreCase(text, "m")) unit = size_t{1024} * 1024;
+  size_t units = 0;
+  if (unit > 1 && ParseCount(text.substr(0, text.size() - 1),
+                             (least + unit - 1) / unit, most / unit, &units)
                       .empty()) {
-    *value = thousands * kThousand;
+    *value = units * unit;
     return "";
   }
   return ParseCount(text, least, most, value);
@@ -72,9 +72,8 @@ std::string ParseTokens(std::string_view text, size_t least, size_t most,
 
 std::string ParseReal(std::string_view text, float* value) {
   float number = 0;
-  if (!absl::SimpleAtof(text, &number) || !std::isfinite(number)) {
-    return "a number";
-  }
+  if (!absl::SimpleAtof(text, &number)) return "a number";
+  if (!std::isfinite(number)) return "a finite number";
   *value = number;
   return "";
 }
@@ -118,14 +117,14 @@ CLI::Option* AddNumber(CLI::App& app, const std::string& names, float* value,
 
 CLI::Option* AddNumbers(CLI::App& app, const std::string& names,
                         std::vector<size_t>* values, size_t least, size_t most,
-                        const std::string& description) {
+                        const std::string& description,
+                        decltype(&ParseCount) parse) {
   return AddRaw(app, names, "N[,N...]", description,
                 [=](const std::string& text) {
                   values->clear();
                   for (std::string_view part : absl::StrSplit(text, ',')) {
                     size_t& value = values->emplace_back();
-                    CheckValue(names, part,
-                               ParseCount(part, least, most, &value));
+                    CheckValue(names, part, parse(part, least, most, &value));
                   }
                 })
       ->default_str(absl::StrJoin(*values, ","));

@@ -20,7 +20,7 @@ namespace gemma::tools {
 // decimal, so that "010" is ten.
 std::string ParseCount(std::string_view text, size_t least, size_t most,
                        size_t* value);
-// Also reads "8k": 8192.
+// Also reads "8k", 8192, and "1m".
 std::string ParseTokens(std::string_view text, size_t least, size_t most,
                         size_t* value);
 std::string ParseReal(std::string_view text, float* value);
@@ -44,10 +44,12 @@ CLI::Option* AddNumber(CLI::App& app, const std::string& names, size_t* value,
 CLI::Option* AddNumber(CLI::App& app, const std::string& names, float* value,
                        const std::string& description);
 
-// Adds one or more numbers, separated by commas.
+// Adds one or more numbers, separated by commas. `parse`: ParseCount or
+// ParseTokens.
 CLI::Option* AddNumbers(CLI::App& app, const std::string& names,
                         std::vector<size_t>* values, size_t least, size_t most,
-                        const std::string& description);
+                        const std::string& description,
+                        decltype(&ParseCount) parse = ParseCount);
 
 // Adds an option that `parse` reads: it returns "" or what was wanted.
 CLI::Option* AddParsed(

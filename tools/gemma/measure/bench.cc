@@ -314,11 +314,12 @@ void AddBench(CLI::App& app, Action* action) {
   AddModelOptions(*command, &options->model, "enough for the test",
                   &options->threads);
   AddNumbers(*command, "-p,--n-prompt", &options->prompts, 0, kMaxSessionTokens,
-             "Tokens of a prompt, read at once; 0: skip this test");
+             "Tokens of a prompt, read at once; 0: skip this test",
+             ParseTokens);
   AddNumbers(*command, "-n,--n-gen", &options->generated, 0, kMaxSessionTokens,
-             "Tokens generated one by one; 0: skip this test");
+             "Tokens generated one by one; 0: skip this test", ParseTokens);
   AddNumbers(*command, "-d,--n-depth", &options->depths, 0, kMaxSessionTokens,
-             "Tokens in the cache before the test, not timed");
+             "Tokens in the cache before the test, not timed", ParseTokens);
   const CLI::Option* batch =
       AddParsed(*command, "-b,--batch-size", "N[,N...]",
                 "Sequences that generate at once; t/s adds them up",

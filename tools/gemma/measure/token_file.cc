@@ -30,7 +30,7 @@ absl::StatusOr<std::vector<TokenId>> ParseTokenIds(std::string_view text,
     const bool digits = word.find_first_not_of("0123456789") == word.npos;
     if (!digits || !absl::SimpleAtoi(word, &token)) {
       return absl::InvalidArgumentError(
-          absl::StrCat(what, ": token ", tokens.size(), " is '",
+          absl::StrCat(what, ": token ", tokens.size() + 1, " is '",
                        word.substr(0, kMaxQuotedBytes), "', not an id"));
     }
     tokens.push_back(token);
