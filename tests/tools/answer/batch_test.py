@@ -217,7 +217,7 @@ class BadLinesTest(BatchTest):
                  "role": ('{"messages": [{"role": "user", "role": "user", "content": "x"}]}', "has 'role' twice"),
                  "top_k": ('{"prompt": "a", "top_k": "many"}', "'top_k': 'many' is not a whole number"),
                  "speculate": ('{"prompt": "a", "speculate": "x"}', "'speculate': 'x' is not one of"),
-                 "timeout": ('{"prompt": "a", "timeout": -1}', "'timeout': -1 is not a number from 0"),
+                 "timeout": ('{"prompt": "a", "timeout": -1}', "'timeout': '-1' is not a number of seconds from 0"),
                  "stop": ('{"prompt": "a", "stop": ""}', "'stop': the text is empty"),
                  "logit_bias": ('{"prompt": "a", "logit_bias": "x"}', "'logit_bias' x: 'x' is not TOKEN=BIAS"),
                  "unknown": ('{"prompt": "a", "logit_bias": "9999=1"}', "'logit_bias' 9999=1: '9999' is not a token")}
