@@ -117,7 +117,7 @@ class ResultFileTest(CommandTest):
                     "1 text, 40 dimensions": ["embed", MODELS / "embedding_gemma", "hello"],
                     r"\d+ tokens, 1 window": ["importance", SPEAKING, "--file", self.text]}
         for words, command in commands.items():
-            said = self.succeeds_quietly(*command, "-o", self.path, "--force")
+            said = self.succeeds(*command, "-o", self.path, "--force")
             self.assertRegex(said, rf"\A{self.path}  {words}, [\d.]+ k?B\n\Z")
 
     def test_json_of_commands_that_vary(self):
