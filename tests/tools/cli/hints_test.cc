@@ -104,6 +104,9 @@ TEST_F(Hints, FitTheirCommand) {
   EXPECT_EQ(HintOn(*Find("quantize"), "--dry-base"), "");
   EXPECT_EQ(HintOn(*Find("embed"), "-p"),
             "the text is an argument: gemma embed MODEL \"TEXT\"");
+  // The options of /set are not those of the command line.
+  EXPECT_EQ(OptionHint("--num-ctx", "chat", {}), "");
+  EXPECT_EQ(OptionHint("--perf", "chat", {}), "");
   EXPECT_EQ(OptionHint("--mirostat", "chat", {}),
             "gemma samples by temperature, top-k, top-p, min-p, typical-p and "
             "penalties");

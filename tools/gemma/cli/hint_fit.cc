@@ -67,10 +67,9 @@ bool Fits(std::string_view hint, std::string_view about,
     return false;
   }
   const std::vector<std::string> named = OwnOptionsIn(hint);
-  return own.empty() || std::all_of(named.begin(), named.end(),
-                                    [&](const std::string& option) {
-                                      return Contains(own, option);
-                                    });
+  return std::all_of(
+      named.begin(), named.end(),
+      [&](const std::string& option) { return Contains(own, option); });
 }
 
 }  // namespace gemma::tools

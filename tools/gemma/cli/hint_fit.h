@@ -22,8 +22,8 @@ std::vector<std::string> OwnOptionsIn(std::string_view hint);
 
 // Whether a hint is true of a command that has the options and arguments `own`:
 // it has those that the hint names, and it is or has one of the words of
-// `about`, separated by blanks, unless that is empty. If `own` is empty, no
-// option is known, and a sentence about options is taken to be true.
+// `about`, separated by blanks, unless that is empty. If `own` is empty, the
+// command's options are not known, and it may have those of `about`.
 bool Fits(std::string_view hint, std::string_view about,
           std::string_view command, const std::vector<std::string>& own);
 

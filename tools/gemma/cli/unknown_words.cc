@@ -183,8 +183,8 @@ absl::Status CheckArgumentOrder(const CLI::App& command) {
   };
   const std::string model = value("MODEL");
   const std::string text = value(arguments[1].argument);
-  if (model.empty() || text.empty() || NamesModel(model) || !NamesModel(text) ||
-      IsOtherFile(text)) {
+  if (model.empty() || text.empty() || NamesModel(model) ||
+      !LooksLikeModel(text)) {
     return absl::OkStatus();
   }
   return WithCure(
