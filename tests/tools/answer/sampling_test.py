@@ -46,7 +46,7 @@ class OptionsTest(SamplingTest):
         self.fails(2, "run", "MODEL", "--logprobs", "-1", "--json", says="--logprobs")
         self.fails(2, "run", "MODEL", "--logprobs", "1001", "--json", says="--logprobs")
         self.fails(2, "run", "MODEL", "--logprobs", "1", says=["--logprobs", "json"])
-        self.fails(2, "run", "MODEL", "--json", "--score-prompt", says="--logprobs")
+        self.fails(2, "run", "MODEL", "--json", "--score-prompt", says="--logprobs", cure="explains both")
         self.fails(2, "run", "MODEL", "--output-format", "yaml", says="'yaml' is not one of text|json", cure="-o ./yaml")
 
     def test_bad_logit_bias_tokens(self):

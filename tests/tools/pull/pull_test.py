@@ -316,7 +316,7 @@ class ResumeTest(PullTest):
     def cut(self):
         """Makes a first try that ends early. Returns the path of the partial file."""
         self.hub.cut_after = 100_000
-        self.pull_fails(1, "hf://owner/toy", cause=self.hub.blob_url, cure="continues")
+        self.pull_fails(1, "hf://owner/toy", cause=self.hub.blob_url, cure="what has arrived is kept")
         partial = self.store / "toy" / f"{self.NAME}.partial"
         self.assertEqual(partial.stat().st_size, 100_000)
         self.assertFalse((self.store / "toy" / self.NAME).exists())
@@ -635,7 +635,7 @@ class UrlTest(PullTest):
     def test_resume_needs_strong_etag(self):
         for etags, salt, first in ((True, "", "bytes=100000-"), (False, "", None)):
             self.hub.etags, self.hub.cut_after = etags, 100_000
-            self.pull_fails(1, self.url, cause=self.hub.url, cure="continues")
+            self.pull_fails(1, self.url, cause=self.hub.url, cure="what has arrived is kept")
             self.hub.cut_after = None
             self.hub.take_requests()
             self.assertEqual(self.pull(self.url).read_bytes(), self.data)
@@ -644,14 +644,14 @@ class UrlTest(PullTest):
 
     def test_changed_file_starts_anew(self):
         self.hub.cut_after = 100_000
-        self.pull_fails(1, self.url, cure="continues")
+        self.pull_fails(1, self.url, cure="what has arrived is kept")
         self.hub.cut_after = None
         self.hub.files["toy.gguf"] = b"GGUF" + self.data[::-1]
         self.assertEqual(self.pull(self.url).read_bytes(), b"GGUF" + self.data[::-1])
 
     def test_nothing_was_missing(self):
         self.hub.cut_after = 100_000
-        self.pull_fails(1, self.url, cure="continues")
+        self.pull_fails(1, self.url, cure="what has arrived is kept")
         self.hub.cut_after = None
         (self.store / "toy" / "toy.gguf.partial").write_bytes(self.data)
         self.assertEqual(self.pull(self.url).read_bytes(), self.data)
