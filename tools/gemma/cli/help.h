@@ -16,8 +16,8 @@ std::string HelpOf(const CLI::App& command, bool all);
 
 // Returns the help on a topic, such as "guard", "batch" or "sampling": the
 // options with that name, or that begins with it, or of that group, in the
-// first command that has them, and what that command's help says about them. ""
-// if there are none.
+// first command that has them, and what that command's help says about them.
+// Returns "" if no command has such options.
 std::string HelpOnTopic(const CLI::App& root, std::string_view topic);
 
 }  // namespace gemma::tools

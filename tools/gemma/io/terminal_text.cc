@@ -30,7 +30,7 @@ bool HasTerminalType() {
 
 bool WantsColours() { return EnvironmentValue("NO_COLOR").empty(); }
 
-// The width of the terminal, or 0 if the file is none.
+// The width of the terminal, or 0 if the file is not a terminal.
 size_t ColumnsOf(int fd) {
   winsize size = {};
   return ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
