@@ -13,6 +13,7 @@
 #include "ops/cpu.h"
 #include "ops/kernel_table.h"
 #include "ops/targets.h"
+#include "tests/support/int8_products.h"
 #include "tests/support/near.h"
 #include "tests/support/test_matrix.h"
 #include "tests/support/tile_trap.h"
@@ -37,45 +38,6 @@ class Int8Tiles : public ::testing::Test {
   bool has_tiles_ = false;  // the CPU itself runs the instructions
 };
 
-// Rounded rows of x and the products of some of them, in buffers without room
-// at the end.
-class TileProducts {
- public:
-  TileProducts(const std::vector<float>& x, size_t cols)
-      : x_rows_(x.size() / cols), cols_(cols), blocks_(x.size() / kTileCols) {
-    for (size_t r = 0; r < x_rows_; ++r) {
-      QuantizeRow({x.data() + r * cols, cols},
-                  blocks_.data() + r * cols / kTileCols);
-    }
-  }
-
-  std::vector<float> Of(decltype(AmxInt8Panels)* kernel, const PackedView& w,
-                        const std::vector<float>& bias, size_t rows,
-                        RowIndex index = {}) const {
-    std::vector<float> out(rows * w.rows, NAN);
-    const MatMulJob job = {{nullptr, index.empty() ? rows : x_rows_, cols_},
-                           w,
-                           bias,
-                           {out.data(), rows, w.rows}};
-    kernel(job, blocks_.data(), 0, w.NumPanels(), index);
-    return out;
-  }
-
-  // Whether the kernels give the same bits (sums of random scales may be NaN).
-  bool Same(const PackedView& w, const std::vector<float>& bias, size_t rows,
-            RowIndex index = {}) const {
-    const std::vector<float> want = Of(Int8Panels, w, bias, rows, index);
-    const std::vector<float> got = Of(AmxInt8Panels, w, bias, rows, index);
-    return std::memcmp(want.data(), got.data(), want.size() * sizeof(float)) ==
-           0;
-  }
-
- private:
-  size_t x_rows_;
-  size_t cols_;
-  std::vector<Int8Block> blocks_;
-};
-
 bool IsQuantized(Format format) {
   return TraitsOf(LayoutOf(format)).code_bits != 0;
 }
@@ -86,12 +48,13 @@ TEST_F(Int8Tiles, SameBitsEveryFormat) {
   const TileTrap trap;
   constexpr size_t kRows = 35;
   constexpr size_t kCols = 768;
-  const TileProducts products(RandomVector(kRows * kCols, 1), kCols);
+  const Int8Products products(RandomVector(kRows * kCols, 1), kCols);
   const std::vector<float> bias = RandomVector(21, 2);
   for (const Format format : kAllFormats) {
     if (!IsQuantized(format)) continue;
     const TestMatrix w(format, 21, kCols, 3);
-    EXPECT_TRUE(products.Same(w.packed, bias, kRows)) << FormatName(format);
+    EXPECT_TRUE(products.Same(AmxInt8Panels, w.packed, bias, kRows))
+        << FormatName(format);
   }
   EXPECT_EQ(trap.num_refused(), 0u);
 }
@@ -99,11 +62,11 @@ TEST_F(Int8Tiles, SameBitsEveryFormat) {
 // More panels and more rows than are multiplied at a time.
 TEST_F(Int8Tiles, SameBitsAnyRows) {
   const TileTrap trap;
-  const TileProducts products(RandomVector(145 * 96, 1), 96);
+  const Int8Products products(RandomVector(145 * 96, 1), 96);
   for (const Format format : {Format::kQ4_0, Format::kQ5_1, Format::kN6_16}) {
     const TestMatrix w(format, 5 * kPanelRows, 96, 3);
     for (const size_t rows : {1, 15, 16, 17, 32, 128, 129, 145}) {
-      EXPECT_TRUE(products.Same(w.packed, {}, rows))
+      EXPECT_TRUE(products.Same(AmxInt8Panels, w.packed, {}, rows))
           << FormatName(format) << ", " << rows << " rows";
     }
   }
@@ -113,14 +76,14 @@ TEST_F(Int8Tiles, SameBitsAnyRows) {
 // The head's layout, whose lower bits lie apart.
 TEST_F(Int8Tiles, SplitCodesToo) {
   const TileTrap trap;
-  const TileProducts products(RandomVector(17 * 288, 1), 288);
+  const Int8Products products(RandomVector(17 * 288, 1), 288);
   const TestMatrix q8(Format::kQ8_0, 20, 288, 3);
   const AlignedBuffer memory =
       AlignedBuffer::Allocate(PackedBytes(Format::kQ8_0, 20, 288));
   PackPanels({Format::kQ8_0, 20, 288, q8.bytes.data()}, Layout::kU8Split, 0,
              q8.packed.NumPanels(), memory.data());
   const PackedView split = {Layout::kU8Split, 20, 288, memory.data()};
-  EXPECT_TRUE(products.Same(split, {}, 17));
+  EXPECT_TRUE(products.Same(AmxInt8Panels, split, {}, 17));
 }
 
 // Experts choose rows, in any order.
@@ -128,9 +91,9 @@ TEST_F(Int8Tiles, RowsOfAnIndex) {
   const TileTrap trap;
   std::vector<uint32_t> index;
   for (uint32_t i = 0; i < 20; ++i) index.push_back(i * 5 % 7);
-  const TileProducts products(RandomVector(7 * 256, 1), 256);
+  const Int8Products products(RandomVector(7 * 256, 1), 256);
   const TestMatrix w(Format::kQ4_K, 20, 256, 2);
-  EXPECT_TRUE(products.Same(w.packed, {}, index.size(), index));
+  EXPECT_TRUE(products.Same(AmxInt8Panels, w.packed, {}, index.size(), index));
 }
 
 // Levels of 8 bits reach from -128 to 127.
@@ -141,8 +104,8 @@ TEST_F(Int8Tiles, ExtremeCodesAreExact) {
     for (const int byte : {0x00, 0x7F, 0x80, 0xFF}) {
       const TestMatrix w(format, 16, 256, 1, byte);
       for (const float value : {-1.0f, 1.0f}) {
-        const TileProducts products(std::vector<float>(16 * 256, value), 256);
-        EXPECT_TRUE(products.Same(w.packed, {}, 16))
+        const Int8Products products(std::vector<float>(16 * 256, value), 256);
+        EXPECT_TRUE(products.Same(AmxInt8Panels, w.packed, {}, 16))
             << FormatName(format) << " of bytes " << byte;
       }
     }
@@ -154,7 +117,7 @@ TEST_F(Int8Tiles, RowsStayApart) {
   const TileTrap trap;
   std::vector<float> x = RandomVector(18 * 64, 2);
   x[5 * 64 + 40] = INFINITY;
-  const TileProducts products(x, 64);
+  const Int8Products products(x, 64);
   const TestMatrix w(Format::kQ4_0, 16, 64, 1);
   const std::vector<float> out = products.Of(AmxInt8Panels, w.packed, {}, 18);
   for (size_t i = 0; i < out.size(); ++i) {
@@ -165,11 +128,11 @@ TEST_F(Int8Tiles, RowsStayApart) {
 // Without the right configuration, the tests above fail.
 TEST_F(Int8Tiles, WrongConfigurationsAreSeen) {
   if (has_tiles_) GTEST_SKIP() << "only the model lets configurations change";
-  const TileProducts products(RandomVector(16 * 64, 1), 64);
+  const Int8Products products(RandomVector(16 * 64, 1), 64);
   const TestMatrix w(Format::kQ4_0, 16, 64, 2);
   const auto refused = [&](TileTrap::Change change) {
     const TileTrap trap(change);
-    const bool same = products.Same(w.packed, {}, 16);
+    const bool same = products.Same(AmxInt8Panels, w.packed, {}, 16);
     EXPECT_NE(same, trap.num_refused() != 0);
     EXPECT_GT(trap.num_run() + trap.num_refused(), 0u);
     return trap.num_refused();

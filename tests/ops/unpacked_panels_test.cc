@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "hwy/targets.h"
 #include "ops/cpu.h"
+#include "tests/support/int8_products.h"
 #include "tests/support/near.h"
 #include "tests/support/test_matrix.h"
 
@@ -30,14 +31,11 @@ class UnpackedPanels : public ::testing::Test {
   ~UnpackedPanels() override { hwy::SetSupportedTargetsForTest(0); }
 };
 
-using PanelsFunction = void(const MatMulJob&, const Int8Block*, size_t, size_t,
-                            RowIndex);
-
 // The kernels that run on this CPU. All x86's run on AVX2, too, because they
 // share the rounded x.
-std::vector<PanelsFunction*> Kernels() {
-  std::vector<PanelsFunction*> kernels;
-  const auto add = [&](CpuFeatures features, PanelsFunction* kernel) {
+std::vector<Int8PanelsFunction*> Kernels() {
+  std::vector<Int8PanelsFunction*> kernels;
+  const auto add = [&](CpuFeatures features, Int8PanelsFunction* kernel) {
     if (MayUse(features)) kernels.push_back(kernel);
   };
   add(kAvx2, Avx2Panels);
@@ -47,37 +45,6 @@ std::vector<PanelsFunction*> Kernels() {
   add(kNeonDotProd | kNeonI8mm, NeonI8mmPanels);
   return kernels;
 }
-
-// Rounded rows of x and the products of some of them, in buffers without room
-// at the end.
-class Products {
- public:
-  Products(const std::vector<float>& x, size_t cols)
-      : x_rows_(x.size() / cols), cols_(cols), blocks_(x.size() / kTileCols) {
-    for (size_t r = 0; r < x_rows_; ++r) {
-      QuantizeRow({x.data() + r * cols, cols},
-                  blocks_.data() + r * cols / kTileCols);
-    }
-  }
-
-  // Returns the products of `rows` rows, or of those of the index.
-  std::vector<float> Of(PanelsFunction* kernel, const PackedView& w,
-                        const std::vector<float>& bias, size_t rows,
-                        RowIndex index = {}) const {
-    std::vector<float> out(rows * w.rows, NAN);
-    const MatMulJob job = {{nullptr, index.empty() ? rows : x_rows_, cols_},
-                           w,
-                           bias,
-                           {out.data(), rows, w.rows}};
-    kernel(job, blocks_.data(), 0, w.NumPanels(), index);
-    return out;
-  }
-
- private:
-  size_t x_rows_;
-  size_t cols_;
-  std::vector<Int8Block> blocks_;
-};
 
 // Returns the products of `rows` rows of x, by a loop over what Unpack gives.
 std::vector<float> ByPlainLoop(const std::vector<float>& x, const PackedView& w,
@@ -143,14 +110,14 @@ TEST_F(UnpackedPanels, SameBitsAnyRows) {
   constexpr size_t kRows = 70;
   constexpr size_t kCols = kUnpackedCols + 256;
   constexpr size_t kWeightRows = 37;
-  const Products products(RandomVector(kRows * kCols, 1), kCols);
+  const Int8Products products(RandomVector(kRows * kCols, 1), kCols);
   const std::vector<float> bias = RandomVector(kWeightRows, 2);
   for (const Format format : kAllFormats) {
     if (!HasCodes(format)) continue;
     const TestMatrix w(format, kWeightRows, kCols, 3);
     const std::vector<float> all =
         products.Of(Int8Panels, w.packed, bias, kRows);
-    for (PanelsFunction* kernel : Kernels()) {
+    for (Int8PanelsFunction* kernel : Kernels()) {
       for (const size_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 64, 65, 70}) {
         const std::vector<float> some(all.begin(),
                                       all.begin() + rows * kWeightRows);
@@ -163,7 +130,7 @@ TEST_F(UnpackedPanels, SameBitsAnyRows) {
 
 // The head's layout, whose lower bits lie apart.
 TEST_F(UnpackedPanels, SplitCodesToo) {
-  const Products products(RandomVector(9 * 288, 1), 288);
+  const Int8Products products(RandomVector(9 * 288, 1), 288);
   const TestMatrix q8(Format::kQ8_0, 70, 288, 3);
   const AlignedBuffer memory =
       AlignedBuffer::Allocate(PackedBytes(Format::kQ8_0, 70, 288));
@@ -171,7 +138,7 @@ TEST_F(UnpackedPanels, SplitCodesToo) {
              q8.packed.NumPanels(), memory.data());
   const PackedView split = {Layout::kU8Split, 70, 288, memory.data()};
   const std::vector<float> want = products.Of(Int8Panels, q8.packed, {}, 9);
-  for (PanelsFunction* kernel : Kernels()) {
+  for (Int8PanelsFunction* kernel : Kernels()) {
     EXPECT_TRUE(SameBits(products.Of(kernel, split, {}, 9), want));
   }
 }
@@ -180,14 +147,14 @@ TEST_F(UnpackedPanels, EqualsPlainLoop) {
   constexpr size_t kRows = 5;
   constexpr size_t kCols = 512;
   const std::vector<float> x = RandomVector(kRows * kCols, 1);
-  const Products products(x, kCols);
-  std::vector<PanelsFunction*> kernels = Kernels();
+  const Int8Products products(x, kCols);
+  std::vector<Int8PanelsFunction*> kernels = Kernels();
   kernels.push_back(Int8Panels);
   for (const Format format : kAllFormats) {
     if (!HasCodes(format)) continue;
     const TestMatrix w(format, 20, kCols, 3);
     const std::vector<float> want = ByPlainLoop(x, w.packed, kRows);
-    for (PanelsFunction* kernel : kernels) {
+    for (Int8PanelsFunction* kernel : kernels) {
       EXPECT_TRUE(SameBits(products.Of(kernel, w.packed, {}, kRows), want))
           << FormatName(format);
     }
@@ -197,11 +164,11 @@ TEST_F(UnpackedPanels, EqualsPlainLoop) {
 // Experts choose rows, in any order.
 TEST_F(UnpackedPanels, RowsOfAnIndex) {
   const std::vector<uint32_t> index = {4, 0, 0, 6, 2, 5, 6, 1, 3};
-  const Products products(RandomVector(7 * 512, 1), 512);
+  const Int8Products products(RandomVector(7 * 512, 1), 512);
   const TestMatrix w(Format::kQ4_K, 20, 512, 2);
   const std::vector<float> want =
       products.Of(Int8Panels, w.packed, {}, index.size(), index);
-  for (PanelsFunction* kernel : Kernels()) {
+  for (Int8PanelsFunction* kernel : Kernels()) {
     EXPECT_TRUE(
         SameBits(products.Of(kernel, w.packed, {}, index.size(), index), want));
   }
@@ -214,10 +181,10 @@ TEST_F(UnpackedPanels, ExtremeCodesNeverSaturate) {
     for (const int byte : {0x00, 0x7F, 0x80, 0xFF}) {
       const TestMatrix w(format, 16, 256, 1, byte);
       for (const float value : {-1.0f, 1.0f}) {
-        const Products products(std::vector<float>(4 * 256, value), 256);
+        const Int8Products products(std::vector<float>(4 * 256, value), 256);
         const std::vector<float> want =
             products.Of(Int8Panels, w.packed, {}, 4);
-        for (PanelsFunction* kernel : Kernels()) {
+        for (Int8PanelsFunction* kernel : Kernels()) {
           EXPECT_TRUE(SameBits(products.Of(kernel, w.packed, {}, 4), want))
               << FormatName(format) << " of bytes " << byte;
         }
@@ -230,9 +197,9 @@ TEST_F(UnpackedPanels, ExtremeCodesNeverSaturate) {
 TEST_F(UnpackedPanels, RowsStayApart) {
   std::vector<float> x = RandomVector(8 * 64, 2);
   x[5 * 64 + 40] = INFINITY;
-  const Products products(x, 64);
+  const Int8Products products(x, 64);
   const TestMatrix w(Format::kQ4_0, 16, 64, 1);
-  for (PanelsFunction* kernel : Kernels()) {
+  for (Int8PanelsFunction* kernel : Kernels()) {
     const std::vector<float> out = products.Of(kernel, w.packed, {}, 8);
     for (size_t i = 0; i < out.size(); ++i) {
       EXPECT_EQ(std::isnan(out[i]), i / 16 == 5) << i;
