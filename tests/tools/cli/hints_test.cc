@@ -10,12 +10,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "gtest/gtest.h"
-#include "tools/gemma/cli/command_habits.h"
 #include "tools/gemma/cli/command_tree.h"
 #include "tools/gemma/cli/common_options.h"
-#include "tools/gemma/cli/habits.h"
-#include "tools/gemma/cli/hint_fit.h"
-#include "tools/gemma/cli/unknown_words.h"
+#include "tools/gemma/words/command_habits.h"
+#include "tools/gemma/words/habits.h"
+#include "tools/gemma/words/hint_fit.h"
+#include "tools/gemma/words/unknown_words.h"
 
 namespace gemma::tools {
 namespace {

@@ -12,11 +12,11 @@
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/answer/batch_messages.h"
-#include "tools/gemma/cli/habits.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/json_line.h"
 #include "tools/gemma/io/nearest.h"
 #include "tools/gemma/machine/model_error.h"
+#include "tools/gemma/words/habits.h"
 
 namespace gemma::tools {
 namespace {

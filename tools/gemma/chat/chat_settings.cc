@@ -10,9 +10,9 @@
 #include "src/base/internal.h"
 #include "src/base/json.h"
 #include "src/base/status_macros.h"
-#include "tools/gemma/cli/habits.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/nearest.h"
+#include "tools/gemma/words/habits.h"
 
 namespace gemma::tools {
 namespace {

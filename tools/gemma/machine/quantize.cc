@@ -17,7 +17,6 @@
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/common_options.h"
-#include "tools/gemma/cli/habits.h"
 #include "tools/gemma/cli/model_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
@@ -34,6 +33,7 @@
 #include "tools/gemma/machine/summary.h"
 #include "tools/gemma/machine/written_model.h"
 #include "tools/gemma/pull/resolve.h"
+#include "tools/gemma/words/habits.h"
 
 namespace gemma::tools {
 namespace {

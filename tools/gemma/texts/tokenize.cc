@@ -19,7 +19,6 @@
 #include "tools/gemma/cli/model_options.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
-#include "tools/gemma/cli/unknown_words.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
@@ -28,6 +27,7 @@
 #include "tools/gemma/machine/model_error.h"
 #include "tools/gemma/machine/report_head.h"
 #include "tools/gemma/pull/resolve.h"
+#include "tools/gemma/words/unknown_words.h"
 
 namespace gemma::tools {
 namespace {

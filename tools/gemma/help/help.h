@@ -1,7 +1,7 @@
 // The text of --help, made from the table of options.
 
-#ifndef GEMMA_TOOLS_GEMMA_CLI_HELP_H_
-#define GEMMA_TOOLS_GEMMA_CLI_HELP_H_
+#ifndef GEMMA_TOOLS_GEMMA_HELP_HELP_H_
+#define GEMMA_TOOLS_GEMMA_HELP_HELP_H_
 
 #include <CLI/CLI.hpp>
 #include <string>
@@ -22,4 +22,4 @@ std::string HelpOnTopic(const CLI::App& root, std::string_view topic);
 
 }  // namespace gemma::tools
 
-#endif  // GEMMA_TOOLS_GEMMA_CLI_HELP_H_
+#endif  // GEMMA_TOOLS_GEMMA_HELP_HELP_H_

@@ -1,8 +1,8 @@
 // Whether a hint on an option of another tool is true of a command. Hints are
 // rows of a table for all commands; few of them help with every command.
 
-#ifndef GEMMA_TOOLS_GEMMA_CLI_HINT_FIT_H_
-#define GEMMA_TOOLS_GEMMA_CLI_HINT_FIT_H_
+#ifndef GEMMA_TOOLS_GEMMA_WORDS_HINT_FIT_H_
+#define GEMMA_TOOLS_GEMMA_WORDS_HINT_FIT_H_
 
 #include <string>
 #include <string_view>
@@ -29,4 +29,4 @@ bool Fits(std::string_view hint, std::string_view about,
 
 }  // namespace gemma::tools
 
-#endif  // GEMMA_TOOLS_GEMMA_CLI_HINT_FIT_H_
+#endif  // GEMMA_TOOLS_GEMMA_WORDS_HINT_FIT_H_

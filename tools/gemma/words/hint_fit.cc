@@ -1,4 +1,4 @@
-#include "tools/gemma/cli/hint_fit.h"
+#include "tools/gemma/words/hint_fit.h"
 
 #include <algorithm>
 

@@ -2,8 +2,8 @@
 // CLI11 reads them: it would take "-hf" for -h and -f, and report a missing
 // argument rather than the unknown word.
 
-#ifndef GEMMA_TOOLS_GEMMA_CLI_UNKNOWN_WORDS_H_
-#define GEMMA_TOOLS_GEMMA_CLI_UNKNOWN_WORDS_H_
+#ifndef GEMMA_TOOLS_GEMMA_WORDS_UNKNOWN_WORDS_H_
+#define GEMMA_TOOLS_GEMMA_WORDS_UNKNOWN_WORDS_H_
 
 #include <CLI/CLI.hpp>
 #include <string>
@@ -65,4 +65,4 @@ absl::Status SurplusArguments(const CLI::App& command,
 
 }  // namespace gemma::tools
 
-#endif  // GEMMA_TOOLS_GEMMA_CLI_UNKNOWN_WORDS_H_
+#endif  // GEMMA_TOOLS_GEMMA_WORDS_UNKNOWN_WORDS_H_

@@ -1,12 +1,12 @@
 // Completion scripts for shells.
 
-#ifndef GEMMA_TOOLS_GEMMA_CLI_SHELL_SCRIPTS_H_
-#define GEMMA_TOOLS_GEMMA_CLI_SHELL_SCRIPTS_H_
+#ifndef GEMMA_TOOLS_GEMMA_HELP_SHELL_SCRIPTS_H_
+#define GEMMA_TOOLS_GEMMA_HELP_SHELL_SCRIPTS_H_
 
 #include <string>
 #include <vector>
 
-#include "tools/gemma/cli/option_table.h"
+#include "tools/gemma/help/option_table.h"
 
 namespace gemma::tools {
 
@@ -27,4 +27,4 @@ inline constexpr char kListAllNames[] =
 
 }  // namespace gemma::tools
 
-#endif  // GEMMA_TOOLS_GEMMA_CLI_SHELL_SCRIPTS_H_
+#endif  // GEMMA_TOOLS_GEMMA_HELP_SHELL_SCRIPTS_H_

@@ -1,4 +1,4 @@
-#include "tools/gemma/cli/habits.h"
+#include "tools/gemma/words/habits.h"
 
 #include <algorithm>
 #include <iterator>
@@ -9,8 +9,8 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "tools/gemma/cli/hint_fit.h"
 #include "tools/gemma/commands.h"
+#include "tools/gemma/words/hint_fit.h"
 
 namespace gemma::tools {
 namespace {

@@ -1,4 +1,4 @@
-#include "tools/gemma/cli/option_table.h"
+#include "tools/gemma/help/option_table.h"
 
 #include <string_view>
 

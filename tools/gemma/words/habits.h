@@ -1,8 +1,8 @@
 // Options, fields and types that people know from Ollama, llama.cpp,
 // transformers and their like, and what gemma has in their place.
 
-#ifndef GEMMA_TOOLS_GEMMA_CLI_HABITS_H_
-#define GEMMA_TOOLS_GEMMA_CLI_HABITS_H_
+#ifndef GEMMA_TOOLS_GEMMA_WORDS_HABITS_H_
+#define GEMMA_TOOLS_GEMMA_WORDS_HABITS_H_
 
 #include <string>
 #include <string_view>
@@ -47,4 +47,4 @@ bool IsTypeOfGguf(std::string_view type);
 
 }  // namespace gemma::tools
 
-#endif  // GEMMA_TOOLS_GEMMA_CLI_HABITS_H_
+#endif  // GEMMA_TOOLS_GEMMA_WORDS_HABITS_H_

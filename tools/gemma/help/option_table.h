@@ -1,8 +1,8 @@
 // The commands and their options as plain data. The completion scripts and the
 // manual page are made from it.
 
-#ifndef GEMMA_TOOLS_GEMMA_CLI_OPTION_TABLE_H_
-#define GEMMA_TOOLS_GEMMA_CLI_OPTION_TABLE_H_
+#ifndef GEMMA_TOOLS_GEMMA_HELP_OPTION_TABLE_H_
+#define GEMMA_TOOLS_GEMMA_HELP_OPTION_TABLE_H_
 
 #include <CLI/CLI.hpp>
 #include <string>
@@ -58,4 +58,4 @@ std::vector<CommandEntry> DescribeCommands(const CLI::App& root);
 
 }  // namespace gemma::tools
 
-#endif  // GEMMA_TOOLS_GEMMA_CLI_OPTION_TABLE_H_
+#endif  // GEMMA_TOOLS_GEMMA_HELP_OPTION_TABLE_H_

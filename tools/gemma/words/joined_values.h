@@ -1,7 +1,7 @@
 // Values in the same word as their option, behind "=".
 
-#ifndef GEMMA_TOOLS_GEMMA_CLI_JOINED_VALUES_H_
-#define GEMMA_TOOLS_GEMMA_CLI_JOINED_VALUES_H_
+#ifndef GEMMA_TOOLS_GEMMA_WORDS_JOINED_VALUES_H_
+#define GEMMA_TOOLS_GEMMA_WORDS_JOINED_VALUES_H_
 
 #include <CLI/CLI.hpp>
 #include <string>
@@ -20,4 +20,4 @@ absl::StatusOr<std::vector<std::string>> SeparateValues(
 
 }  // namespace gemma::tools
 
-#endif  // GEMMA_TOOLS_GEMMA_CLI_JOINED_VALUES_H_
+#endif  // GEMMA_TOOLS_GEMMA_WORDS_JOINED_VALUES_H_

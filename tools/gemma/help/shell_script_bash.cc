@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
-#include "tools/gemma/cli/shell_scripts.h"
+#include "tools/gemma/help/shell_scripts.h"
 
 namespace gemma::tools {
 namespace {

@@ -1,8 +1,8 @@
 // Commands that people know from Ollama, llama.cpp and their like, and what
 // gemma has in their place. They are hints, except for a few that simply work.
 
-#ifndef GEMMA_TOOLS_GEMMA_CLI_COMMAND_HABITS_H_
-#define GEMMA_TOOLS_GEMMA_CLI_COMMAND_HABITS_H_
+#ifndef GEMMA_TOOLS_GEMMA_WORDS_COMMAND_HABITS_H_
+#define GEMMA_TOOLS_GEMMA_WORDS_COMMAND_HABITS_H_
 
 #include <string_view>
 #include <vector>
@@ -22,4 +22,4 @@ std::vector<std::string_view> AllCommandHints();
 
 }  // namespace gemma::tools
 
-#endif  // GEMMA_TOOLS_GEMMA_CLI_COMMAND_HABITS_H_
+#endif  // GEMMA_TOOLS_GEMMA_WORDS_COMMAND_HABITS_H_

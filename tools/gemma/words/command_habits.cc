@@ -1,4 +1,4 @@
-#include "tools/gemma/cli/command_habits.h"
+#include "tools/gemma/words/command_habits.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "tools/gemma/cli/old_spellings.h"
+#include "tools/gemma/words/old_spellings.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -13,9 +13,9 @@
 #include "absl/strings/strip.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
-#include "tools/gemma/cli/unknown_words.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/system_text.h"
+#include "tools/gemma/words/unknown_words.h"
 
 namespace gemma::tools {
 namespace {

@@ -2,8 +2,8 @@
 // still work: the option -o once chose the form of the result, and still does
 // in llama-bench.
 
-#ifndef GEMMA_TOOLS_GEMMA_CLI_OLD_SPELLINGS_H_
-#define GEMMA_TOOLS_GEMMA_CLI_OLD_SPELLINGS_H_
+#ifndef GEMMA_TOOLS_GEMMA_WORDS_OLD_SPELLINGS_H_
+#define GEMMA_TOOLS_GEMMA_WORDS_OLD_SPELLINGS_H_
 
 #include <CLI/CLI.hpp>
 #include <string>
@@ -31,4 +31,4 @@ absl::StatusOr<std::string> ReadFormVariable(const CLI::App& command);
 
 }  // namespace gemma::tools
 
-#endif  // GEMMA_TOOLS_GEMMA_CLI_OLD_SPELLINGS_H_
+#endif  // GEMMA_TOOLS_GEMMA_WORDS_OLD_SPELLINGS_H_

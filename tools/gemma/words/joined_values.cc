@@ -1,11 +1,11 @@
-#include "tools/gemma/cli/joined_values.h"
+#include "tools/gemma/words/joined_values.h"
 
 #include <string_view>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "tools/gemma/cli/unknown_words.h"
 #include "tools/gemma/io/errors.h"
+#include "tools/gemma/words/unknown_words.h"
 
 namespace gemma::tools {
 namespace {

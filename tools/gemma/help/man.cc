@@ -11,8 +11,8 @@
 #include "absl/strings/strip.h"
 #include "gemma/version.h"
 #include "tools/gemma/cli/environment.h"
-#include "tools/gemma/cli/option_table.h"
 #include "tools/gemma/commands.h"
+#include "tools/gemma/help/option_table.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
 

@@ -1,4 +1,4 @@
-#include "tools/gemma/cli/help.h"
+#include "tools/gemma/help/help.h"
 
 #include <algorithm>
 #include <string_view>
@@ -11,8 +11,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "tools/gemma/cli/option_table.h"
 #include "tools/gemma/commands.h"
+#include "tools/gemma/help/option_table.h"
 
 namespace gemma::tools {
 namespace {

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "tools/gemma/cli/options.h"
-#include "tools/gemma/cli/shell_scripts.h"
 #include "tools/gemma/commands.h"
+#include "tools/gemma/help/shell_scripts.h"
 #include "tools/gemma/io/files.h"
 
 namespace gemma::tools {

@@ -1,4 +1,4 @@
-#include "tools/gemma/cli/unknown_words.h"
+#include "tools/gemma/words/unknown_words.h"
 
 #include <algorithm>
 
@@ -8,15 +8,15 @@
 #include "absl/strings/str_join.h"
 #include "src/base/internal.h"
 #include "src/base/messages.h"
-#include "tools/gemma/cli/command_habits.h"
-#include "tools/gemma/cli/habits.h"
-#include "tools/gemma/cli/option_table.h"
 #include "tools/gemma/commands.h"
+#include "tools/gemma/help/option_table.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
 #include "tools/gemma/io/nearest.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/pull/resolve.h"
+#include "tools/gemma/words/command_habits.h"
+#include "tools/gemma/words/habits.h"
 
 namespace gemma::tools {
 namespace {
