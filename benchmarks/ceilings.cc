@@ -16,7 +16,7 @@
 // After foreach_target.h.
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
-#include "ops/int8_dot-inl.h"
+#include "ops/products/int8_dot-inl.h"
 
 #ifndef GEMMA_BENCHMARKS_CEILINGS_ONCE
 #define GEMMA_BENCHMARKS_CEILINGS_ONCE

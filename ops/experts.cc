@@ -9,8 +9,8 @@
 #include <cmath>
 
 #include "hwy/base.h"
-#include "ops/mat_mul_kernels.h"
-#include "ops/rounded_x.h"
+#include "ops/products/mat_mul_kernels.h"
+#include "ops/products/rounded_x.h"
 
 namespace gemma::internal {
 namespace {

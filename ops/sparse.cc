@@ -7,7 +7,7 @@
 #include <algorithm>
 
 #include "compression/half.h"
-#include "ops/mat_mul_kernels.h"
+#include "ops/products/mat_mul_kernels.h"
 
 // ---- 1. Compile part 2 once per SIMD target.
 #undef HWY_TARGET_INCLUDE

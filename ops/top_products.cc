@@ -12,10 +12,10 @@
 #include <functional>
 #include <limits>
 
-#include "ops/kernel_table.h"
-#include "ops/mat_mul_kernels.h"
+#include "ops/products/kernel_table.h"
+#include "ops/products/mat_mul_kernels.h"
+#include "ops/products/unpacked_panels.h"
 #include "ops/top_scan.h"
-#include "ops/unpacked_panels.h"
 
 // ---- 1. Compile part 2 once per SIMD target.
 #undef HWY_TARGET_INCLUDE
@@ -23,8 +23,8 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 // After foreach_target.h.
 #include "hwy/highway.h"
-#include "ops/int8_dot-inl.h"
-#include "ops/packed-inl.h"
+#include "ops/products/int8_dot-inl.h"
+#include "ops/products/packed-inl.h"
 
 // ---- 2. Vectors, no threads.
 HWY_BEFORE_NAMESPACE();

@@ -11,8 +11,8 @@
 #include <arm_neon.h>
 
 #include "hwy/highway.h"
-#include "ops/int8_dot-inl.h"
-#include "ops/packed-inl.h"
+#include "ops/products/int8_dot-inl.h"
+#include "ops/products/packed-inl.h"
 
 HWY_PUSH_ATTRIBUTES("arch=armv8.2-a+dotprod")
 
@@ -20,7 +20,7 @@ namespace gemma::internal {
 namespace neon_top_scan {
 namespace {
 
-#include "ops/neon_dots-inl.h"
+#include "ops/products/neon_dots-inl.h"
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 

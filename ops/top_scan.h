@@ -6,7 +6,7 @@
 #include <cstddef>
 
 #include "compression/weight_view.h"
-#include "ops/mat_mul_kernels.h"
+#include "ops/products/mat_mul_kernels.h"
 
 namespace gemma::internal {
 

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "ops/cpu.h"
-#include "ops/kernel_table.h"
+#include "ops/products/kernel_table.h"
 #include "ops/targets.h"
 #include "src/base/format_text.h"
 #include "src/base/internal.h"

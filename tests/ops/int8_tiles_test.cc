@@ -1,7 +1,7 @@
 // Tiles of bytes (AMX) give the bits of Int8Panels. On CPUs without AMX, its
 // instructions run on a model.
 
-#include "ops/int8_tiles.h"
+#include "ops/products/int8_tiles.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,7 +11,7 @@
 
 #include "gtest/gtest.h"
 #include "ops/cpu.h"
-#include "ops/kernel_table.h"
+#include "ops/products/kernel_table.h"
 #include "ops/targets.h"
 #include "tests/support/int8_products.h"
 #include "tests/support/near.h"

@@ -13,7 +13,7 @@
 #include "gtest/gtest.h"
 #include "hwy/targets.h"
 #include "ops/cpu.h"
-#include "ops/kernel_table.h"
+#include "ops/products/kernel_table.h"
 #include "tests/support/for_each_target.h"
 
 namespace gemma::internal {

@@ -1,7 +1,7 @@
 // Kernels that unpack panels, and all of ARM's, give the bits of Int8Panels and
 // of a plain loop. Other tests compare those with double precision.
 
-#include "ops/unpacked_panels.h"
+#include "ops/products/unpacked_panels.h"
 
 #include <algorithm>
 #include <cmath>

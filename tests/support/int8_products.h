@@ -8,7 +8,7 @@
 #include <cstring>
 #include <vector>
 
-#include "ops/mat_mul_kernels.h"
+#include "ops/products/mat_mul_kernels.h"
 
 namespace gemma::internal {
 

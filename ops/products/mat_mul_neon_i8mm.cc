@@ -4,7 +4,7 @@
 #include <cstddef>
 
 #include "hwy/base.h"
-#include "ops/unpacked_panels.h"
+#include "ops/products/unpacked_panels.h"
 
 #if HWY_ARCH_ARM_A64
 

@@ -4,17 +4,17 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "ops/unpacked_panels.h"
+#include "ops/products/unpacked_panels.h"
 
-#if defined(GEMMA_OPS_UNPACK_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef GEMMA_OPS_UNPACK_INL_H_
-#undef GEMMA_OPS_UNPACK_INL_H_
+#if defined(GEMMA_OPS_PRODUCTS_UNPACK_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef GEMMA_OPS_PRODUCTS_UNPACK_INL_H_
+#undef GEMMA_OPS_PRODUCTS_UNPACK_INL_H_
 #else
-#define GEMMA_OPS_UNPACK_INL_H_
+#define GEMMA_OPS_PRODUCTS_UNPACK_INL_H_
 #endif
 
 #include "hwy/highway.h"
-#include "ops/packed-inl.h"
+#include "ops/products/packed-inl.h"
 
 // One target of ARM's is enough.
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3_DL || \
@@ -160,4 +160,4 @@ void UnpackOnTarget(const PackedView& w, size_t panel, size_t begin, size_t end,
 HWY_AFTER_NAMESPACE();
 #endif  // HWY_TARGET
 
-#endif  // GEMMA_OPS_UNPACK_INL_H_
+#endif  // GEMMA_OPS_PRODUCTS_UNPACK_INL_H_

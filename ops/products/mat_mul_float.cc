@@ -6,25 +6,25 @@
 // ascending order, with one fused multiply-add each, so they give the same
 // bits.
 
-#include "ops/mat_mul_kernels.h"
+#include "ops/products/mat_mul_kernels.h"
 
 // ---- 1. Compile part 2 once per SIMD target.
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "ops/mat_mul_float.cc"
+#define HWY_TARGET_INCLUDE "ops/products/mat_mul_float.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 // After foreach_target.h.
 #include "hwy/highway.h"
-#include "ops/packed-inl.h"
+#include "ops/products/packed-inl.h"
 
-#ifndef GEMMA_OPS_MAT_MUL_FLOAT_ONCE
-#define GEMMA_OPS_MAT_MUL_FLOAT_ONCE
+#ifndef GEMMA_OPS_PRODUCTS_MAT_MUL_FLOAT_ONCE
+#define GEMMA_OPS_PRODUCTS_MAT_MUL_FLOAT_ONCE
 namespace gemma::internal {
 
 // The columns decoded at once: a panel of them, in float, takes 16 KiB.
 inline constexpr size_t kBlockCols = 256;
 
 }  // namespace gemma::internal
-#endif  // GEMMA_OPS_MAT_MUL_FLOAT_ONCE
+#endif  // GEMMA_OPS_PRODUCTS_MAT_MUL_FLOAT_ONCE
 
 // ---- 2. Vectors, no threads.
 HWY_BEFORE_NAMESPACE();

@@ -1,20 +1,20 @@
 // The kernels of MatMul for tiles of bfloat16: they round x and loop over
 // panels of w. mat_mul_amx_bf16.cc and mat_mul_avx512_bf16.cc multiply.
 
-#include "ops/mat_mul_kernels.h"
+#include "ops/products/mat_mul_kernels.h"
 
 // ---- 1. Compile part 2 once per SIMD target.
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "ops/mat_mul_bf16.cc"
+#define HWY_TARGET_INCLUDE "ops/products/mat_mul_bf16.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 // After foreach_target.h.
 #include "hwy/highway.h"
-#include "ops/bf16_tiles.h"
 #include "ops/cpu.h"
-#include "ops/packed-inl.h"
+#include "ops/products/bf16_tiles.h"
+#include "ops/products/packed-inl.h"
 
-#ifndef GEMMA_OPS_MAT_MUL_BF16_ONCE
-#define GEMMA_OPS_MAT_MUL_BF16_ONCE
+#ifndef GEMMA_OPS_PRODUCTS_MAT_MUL_BF16_ONCE
+#define GEMMA_OPS_PRODUCTS_MAT_MUL_BF16_ONCE
 namespace gemma::internal {
 
 // The columns at a time: two panels of them take 32 KiB.
@@ -23,7 +23,7 @@ inline constexpr size_t kBf16Cols = 512;
 inline constexpr size_t kBf16Rows = 512;
 
 }  // namespace gemma::internal
-#endif  // GEMMA_OPS_MAT_MUL_BF16_ONCE
+#endif  // GEMMA_OPS_PRODUCTS_MAT_MUL_BF16_ONCE
 
 // ---- 2. Vectors, no threads.
 HWY_BEFORE_NAMESPACE();

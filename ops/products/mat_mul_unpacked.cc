@@ -1,7 +1,7 @@
 #include <cstring>
 
 #include "hwy/base.h"
-#include "ops/unpacked_panels.h"
+#include "ops/products/unpacked_panels.h"
 
 namespace gemma::internal {
 namespace {

@@ -2,9 +2,9 @@
 // here. Divides the panels of w among the threads.
 
 #include "hwy/base.h"
-#include "ops/mat_mul_kernels.h"
 #include "ops/ops.h"
-#include "ops/rounded_x.h"
+#include "ops/products/mat_mul_kernels.h"
+#include "ops/products/rounded_x.h"
 
 namespace gemma::internal {
 namespace {

@@ -5,17 +5,17 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "ops/mat_mul_kernels.h"
+#include "ops/products/mat_mul_kernels.h"
 
-#if defined(GEMMA_OPS_INT8_DOT_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef GEMMA_OPS_INT8_DOT_INL_H_
-#undef GEMMA_OPS_INT8_DOT_INL_H_
+#if defined(GEMMA_OPS_PRODUCTS_INT8_DOT_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef GEMMA_OPS_PRODUCTS_INT8_DOT_INL_H_
+#undef GEMMA_OPS_PRODUCTS_INT8_DOT_INL_H_
 #else
-#define GEMMA_OPS_INT8_DOT_INL_H_
+#define GEMMA_OPS_PRODUCTS_INT8_DOT_INL_H_
 #endif
 
 #include "hwy/highway.h"
-#include "ops/packed-inl.h"
+#include "ops/products/packed-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace gemma::internal {
@@ -187,4 +187,4 @@ HWY_INLINE void GroupDots(const Tile (&tiles)[kTiles], size_t v,
 }  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
-#endif  // GEMMA_OPS_INT8_DOT_INL_H_
+#endif  // GEMMA_OPS_PRODUCTS_INT8_DOT_INL_H_

@@ -1,8 +1,8 @@
 // Matrix products of bfloat16 with float32 sums, on CPUs that have instructions
 // for them.
 
-#ifndef GEMMA_OPS_BF16_TILES_H_
-#define GEMMA_OPS_BF16_TILES_H_
+#ifndef GEMMA_OPS_PRODUCTS_BF16_TILES_H_
+#define GEMMA_OPS_PRODUCTS_BF16_TILES_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -36,4 +36,4 @@ void Avx512Bf16Tiles(const Bf16Job& job);
 
 }  // namespace gemma::internal
 
-#endif  // GEMMA_OPS_BF16_TILES_H_
+#endif  // GEMMA_OPS_PRODUCTS_BF16_TILES_H_

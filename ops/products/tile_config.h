@@ -1,7 +1,7 @@
 // The configuration of x86's AMX tiles.
 
-#ifndef GEMMA_OPS_TILE_CONFIG_H_
-#define GEMMA_OPS_TILE_CONFIG_H_
+#ifndef GEMMA_OPS_PRODUCTS_TILE_CONFIG_H_
+#define GEMMA_OPS_PRODUCTS_TILE_CONFIG_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -28,4 +28,4 @@ static_assert(sizeof(TileConfig) == 64);
 
 }  // namespace gemma::internal
 
-#endif  // GEMMA_OPS_TILE_CONFIG_H_
+#endif  // GEMMA_OPS_PRODUCTS_TILE_CONFIG_H_

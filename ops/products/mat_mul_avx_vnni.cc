@@ -1,7 +1,7 @@
 #include <bit>
 
 #include "hwy/base.h"
-#include "ops/unpacked_panels.h"
+#include "ops/products/unpacked_panels.h"
 
 #if HWY_ARCH_X86
 
@@ -12,7 +12,7 @@ HWY_PUSH_ATTRIBUTES("avx2,fma,avxvnni")
 namespace gemma::internal {
 namespace avx_vnni {
 
-#include "ops/unpacked_dots-inl.h"
+#include "ops/products/unpacked_dots-inl.h"
 
 // Products of the code vectors of one group of columns with kRows rows of x:
 // acc[r][p] for part p of the rows of w.
@@ -49,7 +49,7 @@ struct Dots {
   }
 };
 
-#include "ops/unpacked_rows-inl.h"
+#include "ops/products/unpacked_rows-inl.h"
 
 }  // namespace avx_vnni
 

@@ -1,6 +1,6 @@
 #include "hwy/base.h"
-#include "ops/int8_tiles.h"
-#include "ops/tile_config.h"
+#include "ops/products/int8_tiles.h"
+#include "ops/products/tile_config.h"
 
 #if defined(__x86_64__)
 

@@ -6,13 +6,13 @@
 #include <utility>
 
 #include "compression/weight_view.h"
-#include "ops/panel_reads.h"
+#include "ops/products/panel_reads.h"
 
-#if defined(GEMMA_OPS_PACKED_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef GEMMA_OPS_PACKED_INL_H_
-#undef GEMMA_OPS_PACKED_INL_H_
+#if defined(GEMMA_OPS_PRODUCTS_PACKED_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef GEMMA_OPS_PRODUCTS_PACKED_INL_H_
+#undef GEMMA_OPS_PRODUCTS_PACKED_INL_H_
 #else
-#define GEMMA_OPS_PACKED_INL_H_
+#define GEMMA_OPS_PRODUCTS_PACKED_INL_H_
 #endif
 
 #include "hwy/cache_control.h"
@@ -456,4 +456,4 @@ HWY_INLINE void StoreSums(const VF* HWY_RESTRICT sums, const float* bias,
 }  // namespace gemma::internal
 HWY_AFTER_NAMESPACE();
 
-#endif  // GEMMA_OPS_PACKED_INL_H_
+#endif  // GEMMA_OPS_PRODUCTS_PACKED_INL_H_

@@ -4,14 +4,14 @@
 // costs as much as one or two rows; then, a row costs only the instructions
 // that multiply and add.
 
-#ifndef GEMMA_OPS_UNPACKED_PANELS_H_
-#define GEMMA_OPS_UNPACKED_PANELS_H_
+#ifndef GEMMA_OPS_PRODUCTS_UNPACKED_PANELS_H_
+#define GEMMA_OPS_PRODUCTS_UNPACKED_PANELS_H_
 
 #include <cstddef>
 #include <cstdint>
 
 #include "compression/weight_view.h"
-#include "ops/mat_mul_kernels.h"
+#include "ops/products/mat_mul_kernels.h"
 
 namespace gemma::internal {
 
@@ -124,4 +124,4 @@ void NeonI8mmPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
 
 }  // namespace gemma::internal
 
-#endif  // GEMMA_OPS_UNPACKED_PANELS_H_
+#endif  // GEMMA_OPS_PRODUCTS_UNPACKED_PANELS_H_

@@ -2,18 +2,18 @@
 // One instruction sums four products of bytes where the CPU has it, else two or
 // three instructions do.
 
-#include "ops/mat_mul_kernels.h"
-#include "ops/unpacked_panels.h"
+#include "ops/products/mat_mul_kernels.h"
+#include "ops/products/unpacked_panels.h"
 
 // ---- 1. Compile part 2 once per SIMD target.
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "ops/mat_mul_int8.cc"
+#define HWY_TARGET_INCLUDE "ops/products/mat_mul_int8.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 // After foreach_target.h.
 #include "hwy/highway.h"
-#include "ops/int8_dot-inl.h"
-#include "ops/packed-inl.h"
-#include "ops/unpack-inl.h"
+#include "ops/products/int8_dot-inl.h"
+#include "ops/products/packed-inl.h"
+#include "ops/products/unpack-inl.h"
 
 // ---- 2. Vectors, no threads.
 HWY_BEFORE_NAMESPACE();

@@ -1,4 +1,4 @@
-#include "ops/kernel_table.h"
+#include "ops/products/kernel_table.h"
 
 #include <utility>
 

@@ -1,8 +1,8 @@
 // How cores read panels of weights from memory. The best way depends on the
 // CPU.
 
-#ifndef GEMMA_OPS_PANEL_READS_H_
-#define GEMMA_OPS_PANEL_READS_H_
+#ifndef GEMMA_OPS_PRODUCTS_PANEL_READS_H_
+#define GEMMA_OPS_PRODUCTS_PANEL_READS_H_
 
 #include <cstddef>
 
@@ -26,4 +26,4 @@ void SetPanelReadsForTest(const PanelReads& reads);
 
 }  // namespace gemma::internal
 
-#endif  // GEMMA_OPS_PANEL_READS_H_
+#endif  // GEMMA_OPS_PRODUCTS_PANEL_READS_H_

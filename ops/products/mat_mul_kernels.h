@@ -1,8 +1,8 @@
 // The kernels of MatMul. Each computes consecutive panels of one job, for the
 // rows of job.out, on the calling thread. RoundedX chooses among them.
 
-#ifndef GEMMA_OPS_MAT_MUL_KERNELS_H_
-#define GEMMA_OPS_MAT_MUL_KERNELS_H_
+#ifndef GEMMA_OPS_PRODUCTS_MAT_MUL_KERNELS_H_
+#define GEMMA_OPS_PRODUCTS_MAT_MUL_KERNELS_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -75,4 +75,4 @@ void Bf16Panels(const MatMulJob& job, const Bf16Rows& x, size_t begin,
 
 }  // namespace gemma::internal
 
-#endif  // GEMMA_OPS_MAT_MUL_KERNELS_H_
+#endif  // GEMMA_OPS_PRODUCTS_MAT_MUL_KERNELS_H_

@@ -1,7 +1,7 @@
 // Which kernel multiplies: a table of weights, rows, arithmetic and CPU.
 
-#ifndef GEMMA_OPS_KERNEL_TABLE_H_
-#define GEMMA_OPS_KERNEL_TABLE_H_
+#ifndef GEMMA_OPS_PRODUCTS_KERNEL_TABLE_H_
+#define GEMMA_OPS_PRODUCTS_KERNEL_TABLE_H_
 
 #include <cstddef>
 #include <string>
@@ -52,4 +52,4 @@ std::vector<ProductKernels> KernelsInUse();
 
 }  // namespace gemma::internal
 
-#endif  // GEMMA_OPS_KERNEL_TABLE_H_
+#endif  // GEMMA_OPS_PRODUCTS_KERNEL_TABLE_H_

@@ -1,5 +1,5 @@
-#include "ops/bf16_tiles.h"
-#include "ops/tile_config.h"
+#include "ops/products/bf16_tiles.h"
+#include "ops/products/tile_config.h"
 
 #if defined(__x86_64__)
 

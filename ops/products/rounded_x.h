@@ -1,15 +1,15 @@
 // The left operand of matrix products, rounded as their kernels need it.
 
-#ifndef GEMMA_OPS_ROUNDED_X_H_
-#define GEMMA_OPS_ROUNDED_X_H_
+#ifndef GEMMA_OPS_PRODUCTS_ROUNDED_X_H_
+#define GEMMA_OPS_PRODUCTS_ROUNDED_X_H_
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
-#include "ops/kernel_table.h"
-#include "ops/mat_mul_kernels.h"
 #include "ops/ops.h"
+#include "ops/products/kernel_table.h"
+#include "ops/products/mat_mul_kernels.h"
 
 namespace gemma::internal {
 
@@ -63,4 +63,4 @@ class RoundedX {
 
 }  // namespace gemma::internal
 
-#endif  // GEMMA_OPS_ROUNDED_X_H_
+#endif  // GEMMA_OPS_PRODUCTS_ROUNDED_X_H_

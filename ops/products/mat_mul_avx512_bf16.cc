@@ -1,4 +1,4 @@
-#include "ops/bf16_tiles.h"
+#include "ops/products/bf16_tiles.h"
 
 #if defined(__x86_64__)
 

@@ -4,15 +4,15 @@
 #include <utility>
 
 #include "hwy/detect_targets.h"
-#include "ops/unpacked_panels.h"
+#include "ops/products/unpacked_panels.h"
 
 #if HWY_ARCH_ARM_A64 && (HWY_STATIC_TARGET & HWY_ALL_NEON)
 
 #include <arm_neon.h>
 
 #include "hwy/highway.h"
-#include "ops/int8_dot-inl.h"
-#include "ops/packed-inl.h"
+#include "ops/products/int8_dot-inl.h"
+#include "ops/products/packed-inl.h"
 
 HWY_PUSH_ATTRIBUTES("arch=armv8.2-a+dotprod")
 
@@ -20,7 +20,7 @@ namespace gemma::internal {
 namespace neon_dotprod {
 namespace {
 
-#include "ops/neon_dots-inl.h"
+#include "ops/products/neon_dots-inl.h"
 
 // ---- Few rows of x, and w as it is packed.
 

@@ -1,7 +1,7 @@
 #include <cstring>
 
 #include "hwy/base.h"
-#include "ops/int8_tiles.h"
+#include "ops/products/int8_tiles.h"
 
 namespace gemma::internal {
 namespace {

@@ -1,4 +1,4 @@
-#include "ops/panel_reads.h"
+#include "ops/products/panel_reads.h"
 
 #include "hwy/base.h"
 #include "ops/cpu.h"

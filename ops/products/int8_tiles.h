@@ -19,14 +19,14 @@
 // unpacking w take about a fifth more. Dot products of bytes (AVX-512 VNNI)
 // take 64 + 24 cycles for the same, tiles of bfloat16 16 and the decoding of w.
 
-#ifndef GEMMA_OPS_INT8_TILES_H_
-#define GEMMA_OPS_INT8_TILES_H_
+#ifndef GEMMA_OPS_PRODUCTS_INT8_TILES_H_
+#define GEMMA_OPS_PRODUCTS_INT8_TILES_H_
 
 #include <cstddef>
 #include <cstdint>
 
-#include "ops/mat_mul_kernels.h"
-#include "ops/unpacked_panels.h"
+#include "ops/products/mat_mul_kernels.h"
+#include "ops/products/unpacked_panels.h"
 
 namespace gemma::internal {
 
@@ -60,4 +60,4 @@ void AmxInt8Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
 
 }  // namespace gemma::internal
 
-#endif  // GEMMA_OPS_INT8_TILES_H_
+#endif  // GEMMA_OPS_PRODUCTS_INT8_TILES_H_

@@ -1,8 +1,8 @@
-#include "ops/rounded_x.h"
+#include "ops/products/rounded_x.h"
 
 #include "hwy/base.h"
-#include "ops/int8_tiles.h"
-#include "ops/unpacked_panels.h"
+#include "ops/products/int8_tiles.h"
+#include "ops/products/unpacked_panels.h"
 
 namespace gemma::internal {
 namespace {
