@@ -83,7 +83,8 @@ class RunTest(RealTest):
         for arguments in ([], ["--seed", "random"], ["--seed", "-1"]):
             report = json.loads(self.run_model("Once upon a time", "-n", 8, "--json", *arguments).stdout)
             again = self.run_model("Once upon a time", "-n", 8, "-v", "--seed", report["seed"])
-            self.assertEqual(again.stdout.decode(), report["text"] + "\n")
+            line_end = "" if report["text"].endswith("\n") else "\n"
+            self.assertEqual(again.stdout.decode(), report["text"] + line_end)
             self.assertIn(f"; seed {report['seed']}\n", again.stderr.decode())
 
     def test_guessing_changes_no_answer(self):
