@@ -10,10 +10,11 @@
 namespace {
 
 constexpr char kUsage[] =
-    "usage: ceilings_benchmark [--threads N] [--json]\n\n"
+    "usage: ceilings_benchmark [--threads N] [--simd NAME] [--json]\n\n"
     "Measures how fast all the threads together read memory (1 GiB) and\n"
     "multiply and add float32 and bytes in registers: the best of five runs.\n"
     "  --threads N   default: all the CPUs\n"
+    "  --simd NAME   as on a CPU with fewer instructions, see gemma --simd\n"
     "  --json        print a JSON object\n";
 
 }  // namespace
@@ -25,7 +26,7 @@ int main(int argc, char** argv) {
   }
   const bool json = gemma::internal::TakeFlag("--json", &argc, argv);
   const size_t threads = gemma::internal::TakeThreads(&argc, argv);
-  if (threads == 0) return 2;
+  if (threads == 0 || !gemma::internal::TakeSimd(&argc, argv)) return 2;
   if (argc > 1) {
     std::fprintf(stderr, "unknown argument '%s'\n%s", argv[1], kUsage);
     return 2;

@@ -14,6 +14,11 @@ namespace gemma::internal {
 // prints a message and returns 0.
 size_t TakeThreads(int* argc, char** argv);
 
+// Takes "--simd NAME" or "--simd=NAME" out of the arguments and caps what the
+// process uses, as `gemma --simd` does. Call it before anything computes. If
+// this CPU or this build lacks the name, prints a message and returns false.
+bool TakeSimd(int* argc, char** argv);
+
 // Prints a message and ends the process with exit code 1.
 [[noreturn]] void Fail(const std::string& message);
 

@@ -8,18 +8,21 @@ OUTPUT/results.json (everything), OUTPUT/results.md (tables) and a plot for each
   compare.py gemma-3-270m.gguf                            prefill 512 and decode 64 at depths 0, 4000 and 16000
   compare.py A.gguf B.gguf --depths 0 -r 3                short
   compare.py recurrentgemma-2b --transformers --depths 0  a directory
+  compare.py gemma-3-270m.gguf --simd avx2                as on a CPU with AVX2 and without AVX-512
 
-The first run builds llama.cpp from source (10 minutes on 2 cores) in ~/.cache/gemma/compare-venv. Needs `gemma` and
-ceilings_benchmark: cmake --build build/release --target gemma_command ceilings_benchmark
+The first run builds llama.cpp from source (10 minutes on 2 cores) in ~/.cache/gemma/compare-venv. With --simd, it
+builds another one, for these instructions only, in compare-venv-NAME. Needs `gemma` and ceilings_benchmark:
+cmake --build build/release --target gemma_command ceilings_benchmark
 """
 import argparse
 import json
+import os
 import pathlib
 import subprocess
 import sys
 import time
 
-from comparison import environment, machine, report
+from comparison import environment, machine, report, simd
 from comparison.engines import EngineError, Gemma, LlamaCpp, Test, Transformers
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -61,14 +64,23 @@ def parse_arguments():
                         help="a Python with torch and transformers; without it they are installed")
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16",
                         help="the type in which transformers computes (default bfloat16)")
+    parser.add_argument("--simd", default=os.environ.get("GEMMA_SIMD", ""), metavar="NAME",
+                        help="compute as on a CPU with fewer instructions, as gemma --simd does; all: with those of this "
+                             "CPU (default: $GEMMA_SIMD, or all)")
     parser.add_argument("--build", type=pathlib.Path, default=BUILD, metavar="DIR",
                         help="where gemma and benchmarks/ceilings_benchmark are (default build/release)")
-    parser.add_argument("--output", type=pathlib.Path, default=BUILD.parent / "compare", metavar="DIR",
-                        help="where results go (default build/compare)")
+    parser.add_argument("--output", type=pathlib.Path, metavar="DIR",
+                        help="where results go (default build/compare, or build/compare-NAME with --simd NAME)")
     parser.add_argument("--setup", action="store_true", help="only set up the Python environment")
     arguments = parser.parse_args()
     if not arguments.models and not arguments.setup:
         parser.error("MODEL is missing")
+    if arguments.simd == "all":
+        arguments.simd = ""
+    if arguments.simd and arguments.transformers:
+        parser.error("--simd (or GEMMA_SIMD) does not change transformers; leave one of them out")
+    if arguments.output is None:
+        arguments.output = BUILD.parent / "-".join(["compare", *filter(None, [arguments.simd])])
     return arguments
 
 
@@ -122,8 +134,9 @@ def compare_model(arguments, engines, path):
     read_into_page_cache(model)
     engines = [engine for engine in engines if engine.reads(model)]
     description = engines[0].describe(model)
-    result = {"path": path, "name": model.stem if model.is_file() else model.name, "description": description,
-              "engines": [engine.name for engine in engines], "tests": []}
+    name = model.stem if model.is_file() else model.name
+    result = {"path": path, "name": name, "title": name + (f", --simd {arguments.simd}" if arguments.simd else ""),
+              "description": description, "engines": [engine.name for engine in engines], "tests": []}
     for test in tests_for(arguments, description):
         measured = take_turns(engines, arguments.repetitions, test.name, lambda engine: engine.measure(model, test))
         result["tests"].append(test.fields() | {"engines": measured})
@@ -133,18 +146,28 @@ def compare_model(arguments, engines, path):
     return result
 
 
+def python_of_llama_cpp(arguments):
+    """Returns an interpreter that has llama.cpp for the CPU that --simd names; builds it if necessary."""
+    if not arguments.simd:
+        return environment.python("llama-cpp")
+    return environment.llama_cpp_for(arguments.simd, simd.build_for(arguments.simd).cmake_arguments)
+
+
 def set_up(arguments):
-    environment.python("plots")
     if not arguments.no_llama_cpp:
-        environment.python("llama-cpp")
+        python_of_llama_cpp(arguments)
+    environment.python("plots")
     if arguments.transformers and not arguments.transformers_python:
         environment.python("transformers")
 
 
-def make_engines(arguments):
-    engines = [Gemma(arguments.build / "gemma", arguments.threads)]
+def make_engines(arguments, ours):
+    engines = [ours]
     if not arguments.no_llama_cpp:
-        engines.append(LlamaCpp(environment.python("llama-cpp"), arguments.threads))
+        theirs = LlamaCpp(python_of_llama_cpp(arguments), arguments.threads)
+        if arguments.simd:
+            simd.check(theirs.version()["system_info"], arguments.simd)
+        engines.append(theirs)
     if arguments.transformers:
         python = arguments.transformers_python or environment.python("transformers")
         engines.append(Transformers(python, arguments.threads, arguments.dtype))
@@ -166,20 +189,24 @@ def write_results(arguments, results):
 
 def main():
     arguments = parse_arguments()
-    set_up(arguments)
     if arguments.setup:
+        set_up(arguments)
         return
-    engines = make_engines(arguments)
+    # A build takes minutes, so what the command line asks for is checked first.
     for model in arguments.models:
         if not pathlib.Path(model).exists():
             raise EngineError(f"{model}: no such file or directory")
+    ours = Gemma(arguments.build / "gemma", arguments.threads, arguments.simd)
+    ours.version()
+    set_up(arguments)
+    engines = make_engines(arguments, ours)
     results = {"date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "command": sys.argv,
-               "threads": arguments.threads, "machine": machine.describe(),
+               "threads": arguments.threads, "simd_cap": arguments.simd, "machine": machine.describe(),
                "engines": {engine.name: engine.version() for engine in engines}, "models": []}
-    ceilings = [machine.ceilings(arguments.build, arguments.threads)]
+    ceilings = [machine.ceilings(arguments.build, arguments.threads, arguments.simd)]
     for model in arguments.models:
         results["models"].append(compare_model(arguments, engines, model))
-        ceilings.append(machine.ceilings(arguments.build, arguments.threads))
+        ceilings.append(machine.ceilings(arguments.build, arguments.threads, arguments.simd))
     results["ceilings"] = ceilings
     write_results(arguments, results)
 

@@ -30,6 +30,7 @@ std::unique_ptr<Context> context;
 void PrintHelp() {
   std::puts("Benchmarks of operations at the shapes of real models.\n");
   std::puts("  [--threads=<number>]   default: all the CPUs");
+  std::puts("  [--simd=<name>]        as gemma --simd, such as avx2");
   benchmark::PrintDefaultHelp();
 }
 
@@ -52,7 +53,7 @@ void AddContext(const Ceilings& ceilings) {
 
 int RunBenchmarks(int argc, char** argv, void (*add_benchmarks)()) {
   const size_t threads = TakeThreads(&argc, argv);
-  if (threads == 0) return 2;
+  if (threads == 0 || !TakeSimd(&argc, argv)) return 2;
   benchmark::Initialize(&argc, argv, PrintHelp);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   context = std::make_unique<Context>(threads);

@@ -78,17 +78,23 @@ class Engine:
 class Gemma(Engine):
     name = "gemma"
 
-    def __init__(self, binary, threads):
+    def __init__(self, binary, threads, simd=""):
+        """`simd` names a CPU with fewer instructions, or is ""."""
         if not binary.exists():
             raise EngineError(f"{binary} is missing; build the target gemma_command")
         self._binary = binary
-        self._threads = threads
+        self._simd = simd or "all"  # which prevails over $GEMMA_SIMD
+        self._options = ["--threads", threads, "--simd", self._simd]
 
     def reads(self, model):
         return True
 
     def version(self):
-        return {"version": run([self._binary, "--version"], "gemma --version").strip()}
+        """Also says which instructions run. Fails if this CPU or our build lacks what `simd` names."""
+        findings = json.loads(run([self._binary, "doctor", "--json", "--simd", self._simd], "gemma doctor"))["findings"]
+        facts = next(each["facts"] for each in findings if each["about"] == "simd")
+        return {"version": run([self._binary, "--version"], "gemma --version").strip(), "simd": facts["chosen"],
+                "simd_cap": facts["cap"]}
 
     def describe(self, model):
         """Returns the sizes that the tables need."""
@@ -105,14 +111,14 @@ class Gemma(Engine):
 
     def measure(self, model, test):
         command = [self._binary, "bench", model, "-p", test.prompt, "-n", test.generated, "-d", test.depth,
-                   "-b", test.batch, "-t", self._threads, "-r", 1, "--json"]
+                   "-b", test.batch, *self._options, "-r", 1, "--json"]
         [result] = json.loads(run(command, "gemma bench"))
         return {"tokens_per_second": test.tokens * 1e9 / result["samples_ns"][0],
                 "peak_memory_bytes": result["peak_memory_bytes"], "load_seconds": result["load_ms"] / 1e3}
 
     def first_token(self, model, prompt):
         command = [self._binary, "run", "--raw", "--quiet", "--temperature", "0", "--max-tokens", "1",
-                   "--threads", self._threads, model, prompt]
+                   *self._options, model, prompt]
         start = time.monotonic()
         with subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE) as process:

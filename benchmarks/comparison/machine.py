@@ -19,15 +19,18 @@ def describe():
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "transparent_huge_pages": _read("/sys/kernel/mm/transparent_hugepage/enabled").strip(),
         "system": platform.platform(),
+        # They set options of our command.
+        "variables": {name: value for name, value in sorted(os.environ.items()) if name.startswith("GEMMA_")},
     }
 
 
-def ceilings(build, threads):
-    """Runs ceilings_benchmark and returns its result."""
+def ceilings(build, threads, simd=""):
+    """Runs ceilings_benchmark, on a CPU that `gemma --simd` names, and returns its result."""
     program = build / "benchmarks" / "ceilings_benchmark"
     if not program.exists():
         raise OSError(f"{program} is missing; build the target ceilings_benchmark")
-    done = subprocess.run([program, "--threads", str(threads), "--json"], capture_output=True, text=True, check=False)
+    command = [program, "--threads", str(threads), "--json", *(["--simd", simd] if simd else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise OSError(f"{program} failed: {done.stderr.strip()}")
     return json.loads(done.stdout)

@@ -115,7 +115,7 @@ def describe_model(description):
 
 
 def model_section(model, ceilings):
-    parts = [f"## {model['name']}\n", describe_model(model["description"]), speed_table(model, ceilings)]
+    parts = [f"## {model.get('title', model['name'])}\n", describe_model(model["description"]), speed_table(model, ceilings)]
     if "first_token" in model:
         parts.append(first_token_table(model))
     if errors(model):
@@ -131,13 +131,20 @@ def prompt_tokens(results):
     return 5
 
 
+def describe_engine(about):
+    return about["version"] + (f", {about['simd']}" if "simd" in about else "")
+
+
 def heading(results):
     machine, ceilings = results["machine"], results["ceilings"]
     reads = [each["read_bytes_per_second"] / 1e9 for each in ceilings]
     fmas = [each["fma_flops_per_second"] / 1e9 for each in ceilings]
-    engines = "".join(f"- {name}: {about['version']}\n" for name, about in results["engines"].items())
-    return (f"# Speed, {results['date']}\n\n{machine['cpu']}, {machine['cpus']} CPUs, {results['threads']} threads, "
-            f"{machine['memory_bytes'] / 1e9:.0f} GB. Flags: {' '.join(machine['flags'])}.\n\n"
+    engines = "".join(f"- {name}: {describe_engine(about)}\n" for name, about in results["engines"].items())
+    cap = f" with --simd {results['simd_cap']}" if results.get("simd_cap") else ""
+    variables = [f"{name}={value}" for name, value in machine["variables"].items() if name != "GEMMA_SIMD"]
+    set_by = f" Variables: {' '.join(variables)}." if variables else ""
+    return (f"# Speed{cap}, {results['date']}\n\n{machine['cpu']}, {machine['cpus']} CPUs, {results['threads']} threads, "
+            f"{machine['memory_bytes'] / 1e9:.0f} GB. Flags: {' '.join(machine['flags'])}.{set_by}\n\n"
             f"Ceilings with these threads, over the run: memory read {spread(reads)} GB/s, float32 multiply-add "
             f"{spread(fmas, '{:.0f}')} GFLOP/s ({ceilings[0]['simd_target']}).\n\n{engines}")
 
