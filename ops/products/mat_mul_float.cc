@@ -23,6 +23,10 @@ namespace gemma::internal {
 // The columns decoded at once: a panel of them, in float, takes 16 KiB.
 inline constexpr size_t kBlockCols = 256;
 
+// Of a cache, and of x in it.
+inline constexpr size_t kLineBytes = 64;
+inline constexpr size_t kLineCols = kLineBytes / sizeof(float);
+
 }  // namespace gemma::internal
 #endif  // GEMMA_OPS_PRODUCTS_MAT_MUL_FLOAT_ONCE
 
@@ -148,74 +152,130 @@ HWY_NOINLINE void DecodePanel(const PackedView& w, size_t panel, size_t begin,
       });
 }
 
-// Continues the sums of kRows rows of x with `cols` decoded columns. The sums
+// The panels and the rows of x of a tile. Its sums leave registers for a column
+// and a row's value, hide the latency of a multiply-add, and need fewer loads
+// than multiply-adds: 12 of 16 registers, 16 of the 32 of AVX-512.
+inline constexpr size_t kTilePanels = kColVectors == 1 ? 2 : 1;
+inline constexpr size_t kTileRows =
+    kColVectors == 1 ? 8 : HWY_MAX(2, 12 / kColVectors);
+
+// Some decoded columns of kTilePanels panels.
+struct DecodedPanels {
+  HWY_ALIGN float values[kTilePanels][kBlockCols * kPanelRows];
+  size_t cols = 0;
+};
+
+// What AllRows will decode next: calls of RowTile fetch it into the L2 cache.
+struct NextBlock {
+  const uint8_t* from;  // in the first of its panels
+  size_t panel_bytes;   // between them
+  size_t line_bytes;    // of each, for kLineCols columns; a multiple of a line
+};
+
+// Continues the sums of kRows rows of x with kPanels decoded panels. The sums
 // start at zero if `first`, else at the values in `out`. `bias` is null except
-// for the last columns.
-template <size_t kRows>
-HWY_INLINE void RowTile(const float* HWY_RESTRICT panel, size_t cols,
-                        const float* HWY_RESTRICT x, size_t x_stride,
-                        bool first, const float* bias, size_t panel_rows,
-                        float* HWY_RESTRICT out, size_t out_stride) {
+// for the last columns. Fetches the same columns of as many rows from `next_x`
+// on, and bytes [begin, end) of each `line_bytes` of the next block.
+template <size_t kRows, size_t kPanels>
+HWY_INLINE void RowTile(const DecodedPanels& w, const float* HWY_RESTRICT x,
+                        size_t x_stride, const float* next_x, bool first,
+                        const float* bias, size_t w_rows,
+                        float* HWY_RESTRICT out, size_t out_stride,
+                        const NextBlock& next, size_t next_begin,
+                        size_t next_end) {
+  constexpr size_t kVectors = kPanels * kColVectors;
   const DF df;
-  VF sums[kRows * kColVectors];
+  VF sums[kRows][kVectors];
   for (size_t r = 0; r < kRows; ++r) {
-    for (size_t v = 0; v < kColVectors; ++v) {
-      const size_t begin = v * LanesF();
-      sums[r * kColVectors + v] =
-          first || panel_rows <= begin
-              ? hn::Zero(df)
-              : hn::LoadN(df, out + r * out_stride + begin, panel_rows - begin);
+    for (size_t v = 0; v < kVectors; ++v) {
+      const float* from = out + r * out_stride + v * LanesF();
+      sums[r][v] = first || w_rows <= v * LanesF() ? hn::Zero(df)
+                   : w_rows >= (v + 1) * LanesF()
+                       ? hn::LoadU(df, from)
+                       : hn::LoadN(df, from, w_rows - v * LanesF());
     }
   }
-  for (size_t col = 0; col < cols; ++col) {
-    VF w[kColVectors];
-    for (size_t v = 0; v < kColVectors; ++v) {
-      w[v] = hn::Load(df, panel + col * kPanelRows + v * LanesF());
-    }
+  const uint8_t* fetch = next.from;
+  for (size_t line = 0; line < w.cols; line += kLineCols) {
     for (size_t r = 0; r < kRows; ++r) {
-      const VF xs = hn::Set(df, x[r * x_stride + col]);
-      for (size_t v = 0; v < kColVectors; ++v) {
-        VF& sum = sums[r * kColVectors + v];
-        sum = hn::MulAdd(w[v], xs, sum);
+      __builtin_prefetch(next_x + r * x_stride + line);
+    }
+    for (size_t i = next_begin; i < next_end; i += kLineBytes) {
+      for (size_t p = 0; p < kPanels; ++p) {
+        __builtin_prefetch(fetch + p * next.panel_bytes + i, /*rw=*/0,
+                           /*locality=*/2);
+      }
+    }
+    fetch += next.line_bytes;
+    const size_t end = HWY_MIN(line + kLineCols, w.cols);
+    for (size_t col = line; col < end; ++col) {
+      VF values[kVectors];
+      for (size_t v = 0; v < kVectors; ++v) {
+        values[v] = hn::Load(df, w.values[v / kColVectors] + col * kPanelRows +
+                                     v % kColVectors * LanesF());
+      }
+      for (size_t r = 0; r < kRows; ++r) {
+        const VF xs = hn::Set(df, x[r * x_stride + col]);
+        for (size_t v = 0; v < kVectors; ++v) {
+          sums[r][v] = hn::MulAdd(values[v], xs, sums[r][v]);
+        }
       }
     }
   }
   for (size_t r = 0; r < kRows; ++r) {
-    StoreSums(sums + r * kColVectors, bias, panel_rows, out + r * out_stride);
+    for (size_t v = 0; v < kVectors; ++v) {
+      float* to = out + r * out_stride + v * LanesF();
+      if (bias == nullptr && w_rows >= (v + 1) * LanesF()) {
+        // Some CPUs take much longer for StoreN.
+        hn::StoreU(sums[r][v], df, to);
+      } else {
+        StorePart(sums[r][v], v, bias, w_rows, out + r * out_stride);
+      }
+    }
   }
 }
 
-// The rows of a tile: 12 sums leave registers for a column and a row's value on
-// every target, and are enough to hide the latency of a multiply-add.
-inline constexpr size_t kTileRows = kColVectors >= 12 ? 1 : 12 / kColVectors;
-
-// Multiplies all rows with one decoded panel.
+// Multiplies all rows with kPanels decoded panels, from `panel` on.
+template <size_t kPanels>
 HWY_NOINLINE void AllRows(const MatMulJob& job, RowIndex index, size_t panel,
-                          size_t begin, size_t end,
-                          const float* HWY_RESTRICT decoded) {
+                          size_t begin, const DecodedPanels& decoded,
+                          const NextBlock& next) {
   const size_t row = panel * kPanelRows;
-  const size_t panel_rows = HWY_MIN(kPanelRows, job.w.rows - row);
-  const float* bias =
-      job.bias.empty() || end != job.w.cols ? nullptr : job.bias.data() + row;
-  HWY_ALIGN float gathered[kTileRows < 2 ? 2 : kTileRows][kBlockCols];
+  const float* bias = job.bias.empty() || begin + decoded.cols != job.w.cols
+                          ? nullptr
+                          : job.bias.data() + row;
+  HWY_ALIGN float gathered[kTileRows][kBlockCols];
   const auto tile = [&](auto rows, size_t r) GEMMA_LAMBDA {
+    constexpr size_t kRows = decltype(rows)::value;
+    const auto fetched = [&](size_t row_of_x) GEMMA_LAMBDA {
+      return next.line_bytes / kLineBytes * row_of_x / job.out.rows *
+             kLineBytes;
+    };
     const float* x = job.x.data + r * job.x.stride + begin;
+    const float* next_x = x + kRows * job.x.stride;
     size_t x_stride = job.x.stride;
     if (!index.empty()) {
-      for (size_t i = 0; i < decltype(rows)::value; ++i) {
+      for (size_t i = 0; i < kRows; ++i) {
         hwy::CopyBytes(job.x.data + index[r + i] * job.x.stride + begin,
-                       gathered[i], (end - begin) * sizeof(float));
+                       gathered[i], decoded.cols * sizeof(float));
       }
-      x = gathered[0];
+      x = next_x = gathered[0];
       x_stride = kBlockCols;
     }
-    RowTile<decltype(rows)::value>(
-        decoded, end - begin, x, x_stride, begin == 0, bias, panel_rows,
-        job.out.data + r * job.out.stride + row, job.out.stride);
+    RowTile<kRows, kPanels>(
+        decoded, x, x_stride, next_x, begin == 0, bias, job.w.rows - row,
+        job.out.data + r * job.out.stride + row, job.out.stride, next,
+        fetched(r), fetched(r + kRows));
   };
   size_t r = 0;
   for (; r + kTileRows <= job.out.rows; r += kTileRows) {
     tile(std::integral_constant<size_t, kTileRows>(), r);
+  }
+  if constexpr (kTileRows > 4) {
+    if (r + 4 <= job.out.rows) {
+      tile(std::integral_constant<size_t, 4>(), r);
+      r += 4;
+    }
   }
   for (; r + 2 <= job.out.rows; r += 2) {
     tile(std::integral_constant<size_t, 2>(), r);
@@ -223,19 +283,35 @@ HWY_NOINLINE void AllRows(const MatMulJob& job, RowIndex index, size_t panel,
   if (r < job.out.rows) tile(std::integral_constant<size_t, 1>(), r);
 }
 
-// Multiplies several rows of x with panels [begin, end), at most kTaskPanels.
+// Multiplies several rows of x with panels [begin, end). The rows' values of a
+// block of columns stay in the L2 cache meanwhile.
 template <Layout kLayout>
 void ManyRows(const MatMulJob& job, RowIndex index, size_t begin, size_t end) {
-  HWY_ALIGN float buffer[kTaskPanels * kBlockCols * kPanelRows];
+  DecodedPanels decoded;
   for (size_t col = 0; col < job.w.cols; col += kBlockCols) {
     const size_t col_end = HWY_MIN(col + kBlockCols, job.w.cols);
-    for (size_t panel = begin; panel < end; ++panel) {
-      float* decoded = buffer + (panel - begin) * kBlockCols * kPanelRows;
-      DecodePanel<kLayout>(job.w, panel, col, col_end, decoded);
-    }
-    for (size_t panel = begin; panel < end; ++panel) {
-      AllRows(job, index, panel, col, col_end,
-              buffer + (panel - begin) * kBlockCols * kPanelRows);
+    decoded.cols = col_end - col;
+    for (size_t panel = begin; panel < end; panel += kTilePanels) {
+      const size_t count = HWY_MIN(kTilePanels, end - panel);
+      for (size_t i = 0; i < count; ++i) {
+        DecodePanel<kLayout>(job.w, panel + i, col, col_end, decoded.values[i]);
+      }
+      // The next panels in the same columns, or the first in the next columns.
+      const bool more = panel + count < end;
+      const NextBlock next = {
+          job.w.Panel(more ? panel + count : begin) +
+              PanelBytes(kLayout, more ? col : col_end),
+          PanelBytes(kLayout, job.w.cols),
+          more || col_end < job.w.cols
+              ? hwy::RoundUpTo(
+                    PanelBytes(kLayout, kBlockCols) * kLineCols / kBlockCols,
+                    kLineBytes)
+              : 0};
+      if (kTilePanels > 1 && count == kTilePanels) {
+        AllRows<kTilePanels>(job, index, panel, col, decoded, next);
+      } else {
+        AllRows<1>(job, index, panel, col, decoded, next);
+      }
     }
   }
 }
