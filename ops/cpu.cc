@@ -102,6 +102,7 @@ CpuFeatures Detect() { return 0; }
 
 CpuFeatures allowed_features = ~CpuFeatures{0};
 std::optional<CpuFeatures> features_for_test;
+std::optional<bool> is_amd_for_test;
 
 }  // namespace
 
@@ -142,7 +143,10 @@ void SetCpuForTest(std::optional<CpuFeatures> features) {
   features_for_test = features;
 }
 
+void SetAmdForTest(std::optional<bool> is_amd) { is_amd_for_test = is_amd; }
+
 bool IsAmd() {
+  if (is_amd_for_test.has_value()) return *is_amd_for_test;
 #if defined(__x86_64__)
   return __builtin_cpu_is("amd");
 #else

@@ -52,6 +52,9 @@ void SetCpuForTest(std::optional<CpuFeatures> features);
 // Whether AMD made the CPU.
 bool IsAmd();
 
+// Sets what IsAmd returns, or the truth if nullopt. Only while no kernel runs.
+void SetAmdForTest(std::optional<bool> is_amd);
+
 }  // namespace gemma::internal
 
 #endif  // GEMMA_OPS_CPU_H_

@@ -101,7 +101,8 @@ struct Kernels {
     const int64_t targets = TargetsWith(features);
     best = targets & -targets;
     others = features & FeaturesOfCpu() &
-             (kAvx512Bf16 | kAmxBf16 | (best == HWY_AVX2 ? kAvxVnni : 0) |
+             (kAmxBf16 | (IsAmd() ? kAvx512Bf16 : 0) |
+              (best == HWY_AVX2 ? kAvxVnni : 0) |
               (best == HWY_AVX3_DL ? kAmxInt8 : 0) |
               (best & HWY_ALL_NEON ? kNeonDotProd | kNeonI8mm : 0));
   }

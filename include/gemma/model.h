@@ -75,8 +75,8 @@ struct LoadOptions {
   Activations activations = Activations::kRounded;
   // Always sum in the same order, for many tokens as for one. Then logits are
   // the same bits for any prefill_chunk. Has an effect only for bfloat16
-  // weights, with Activations::kRounded, on CPUs with AMX or AVX-512 BF16, and
-  // is slower there.
+  // weights, with Activations::kRounded, on CPUs with AMX or AMD's AVX-512
+  // BF16, and is slower there.
   bool deterministic = false;
   // The type that matrices are converted to during loading: less memory and
   // more speed for a bfloat16 checkpoint. Quantize (gemma/quantize.h) converts

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,7 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
 using ::testing::Not;
 
 // Returns the names of the compiled targets, by their bit: a lower bit is a
@@ -138,17 +140,22 @@ TEST_F(SimdCapTest, OnlyWhatCpuHas) {
 
 TEST_F(SimdCapTest, TellsCapsWithoutKernels) {
   EXPECT_TRUE(CapHasKernels());
-  std::vector<std::string> without;
-  for (const std::string& cap : PossibleCaps()) {
-    UncapSimdForTest();
-    ASSERT_EQ(SetSimdCap(cap), CapResult::kOk);
-    if (!CapHasKernels()) without.push_back(cap);
+  for (const bool amd : {true, false}) {
+    SetAmdForTest(amd);
+    std::vector<std::string> without;
+    for (const std::string& cap : PossibleCaps()) {
+      UncapSimdForTest();
+      ASSERT_EQ(SetSimdCap(cap), CapResult::kOk);
+      if (!CapHasKernels()) without.push_back(cap);
+    }
+    if ((FeaturesOfCpu() & kAvx512Bf16) && (FeaturesOfCpu() & kAvxVnni) &&
+        (HWY_TARGETS & HWY_AVX3_DL)) {
+      const std::vector<std::string> expected = {"avx512", "avx512-bf16"};
+      EXPECT_THAT(without, ElementsAreArray(expected.data(), amd ? 1 : 2));
+    }
+    EXPECT_THAT(without, Not(Contains("sse2")));
   }
-  if ((FeaturesOfCpu() & kAvx512Bf16) && (FeaturesOfCpu() & kAvxVnni) &&
-      (HWY_TARGETS & HWY_AVX3_DL)) {
-    EXPECT_THAT(without, ElementsAre("avx512"));
-  }
-  EXPECT_THAT(without, Not(Contains("sse2")));
+  SetAmdForTest(std::nullopt);
 }
 
 TEST_F(SimdCapTest, ComesBeforeKernelsRun) {
@@ -179,9 +186,10 @@ TEST(KernelTable, WeightsRowsAndCpu) {
                          : Kernel::kAvx2;
   const Kernel many =
       ChoseAvx512Vnni() && MayUse(kAmxInt8) ? Kernel::kAmxInt8 : int8;
-  const Kernel bf16 = HasAmxBf16()      ? Kernel::kAmxBf16
-                      : HasAvx512Bf16() ? Kernel::kAvx512Bf16
-                                        : Kernel::kFloat;
+  const bool dots_of_bf16 = IsAmd() && HasAvx512Bf16();
+  const Kernel bf16 = HasAmxBf16()   ? Kernel::kAmxBf16
+                      : dots_of_bf16 ? Kernel::kAvx512Bf16
+                                     : Kernel::kFloat;
   constexpr Layout kCodes = LayoutOf(Format::kQ4_0);
   EXPECT_EQ(choose(kCodes, 64, 1, Arithmetic::kFastest),
             dots ? Kernel::kNeonFewRows : Kernel::kInt8);
@@ -196,6 +204,21 @@ TEST(KernelTable, WeightsRowsAndCpu) {
             Kernel::kFloat);
   EXPECT_EQ(choose(Layout::kBF16, 64, 32, Arithmetic::kInt8), Kernel::kFloat);
   EXPECT_EQ(choose(Layout::kF32, 64, 32, Arithmetic::kFastest), Kernel::kFloat);
+}
+
+// Other CPUs multiply float32 faster than bfloat16.
+TEST(KernelTable, Bfloat16DotsOnAmd) {
+  if (!HasAvx512Bf16()) GTEST_SKIP() << "no AVX-512 BF16";
+  const PackedView w = {Layout::kBF16, 16, 64, nullptr};
+  SetCpuForTest(FeaturesOfCpu() & ~kAmxBf16);
+  for (const bool amd : {true, false}) {
+    SetAmdForTest(amd);
+    EXPECT_EQ(ChooseKernel(w, 64, 64, Arithmetic::kFastest),
+              amd ? Kernel::kAvx512Bf16 : Kernel::kFloat);
+    EXPECT_EQ(RowsMatter(w, Arithmetic::kFastest), amd);
+  }
+  SetAmdForTest(std::nullopt);
+  SetCpuForTest(std::nullopt);
 }
 
 // The table takes them for many rows, wherever Highway chose AVX2.
