@@ -17,8 +17,8 @@
 #define GEMMA_OPS_PRODUCTS_MAT_MUL_BF16_ONCE
 namespace gemma::internal {
 
-// The columns at a time: two panels of them take 32 KiB.
-inline constexpr size_t kBf16Cols = 512;
+// The columns at a time: two panels of them take 24 KiB.
+inline constexpr size_t kBf16Cols = 384;
 // The rows of x at a time: their sums take 64 KiB.
 inline constexpr size_t kBf16Rows = 512;
 
@@ -33,12 +33,19 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 void RoundOnTarget(std::span<const float> x, uint16_t* HWY_RESTRICT out) {
   const hn::ScalableTag<float> df;
-  const hn::Rebind<hwy::bfloat16_t, decltype(df)> d16;
+  const hn::Repartition<hwy::bfloat16_t, decltype(df)> d16;
+  const hn::Half<decltype(d16)> half;
   auto* to = reinterpret_cast<hwy::bfloat16_t*>(out);
   const size_t N = hn::Lanes(df);
-  for (size_t i = 0; i < x.size(); i += N) {
+  size_t i = 0;
+  for (; i + 2 * N <= x.size(); i += 2 * N) {
+    const auto first = hn::LoadU(df, x.data() + i);
+    const auto second = hn::LoadU(df, x.data() + i + N);
+    hn::StoreU(hn::OrderedDemote2To(d16, first, second), d16, to + i);
+  }
+  for (; i < x.size(); i += N) {
     const auto v = hn::LoadN(df, x.data() + i, x.size() - i);
-    hn::StoreN(hn::DemoteTo(d16, v), d16, to + i, x.size() - i);
+    hn::StoreN(hn::DemoteTo(half, v), half, to + i, x.size() - i);
   }
 }
 
@@ -76,20 +83,38 @@ void PanelPair(const MatMulJob& job, const Bf16Rows& x, size_t first,
                size_t count, size_t panel, size_t end) {
   alignas(64) float sums[kBf16Rows * 2 * kPanelRows];
   const size_t num_panels = HWY_MIN(size_t{2}, end - panel);
+  // Returns where column `col` of a panel begins.
+  const auto values = [&](size_t i, size_t col) {
+    return reinterpret_cast<const uint16_t*>(job.w.Panel(i)) + col * kPanelRows;
+  };
+  const size_t begin = panel * kPanelRows;
+  const Bf16Out out = {job.out.Row(first).data() + begin, job.out.stride, count,
+                       HWY_MIN(num_panels * kPanelRows, job.w.rows - begin),
+                       job.bias.empty() ? nullptr : job.bias.data() + begin};
   for (size_t col = 0; col < job.w.cols; col += kBf16Cols) {
     const size_t col_end = HWY_MIN(col + kBf16Cols, job.w.cols);
     Bf16Job tiles = {x.data + first * x.stride + col, x.stride,
-                     hwy::RoundUpTo(count, 2 * kBf16TileRows)};
+                     hwy::RoundUpTo(count, HasAmxBf16() ? 2 * kBf16TileRows
+                                                        : kAvx512Bf16Rows)};
     for (size_t p = 0; p < 2; ++p) {
-      const size_t from = panel + HWY_MIN(p, num_panels - 1);
-      tiles.w[p] = reinterpret_cast<const uint16_t*>(job.w.Panel(from)) +
-                   col * kPanelRows;
+      const size_t last = num_panels - 1;
+      tiles.w[p] = values(panel + HWY_MIN(p, last), col);
+      if (col_end < job.w.cols) {
+        tiles.next[p] = values(panel + HWY_MIN(p, last), col_end);
+      } else if (panel + 2 < end) {
+        tiles.next[p] = values(HWY_MIN(panel + 2 + p, end - 1), 0);
+      }
     }
     tiles.cols = col_end - col;
     tiles.sums = sums;
     tiles.first = col == 0;
-    (HasAmxBf16() ? AmxTiles : Avx512Bf16Tiles)(tiles);
+    if (HasAmxBf16()) {
+      AmxTiles(tiles);
+    } else {
+      Avx512Bf16Tiles(tiles, col_end == job.w.cols ? &out : nullptr);
+    }
   }
+  if (!HasAmxBf16()) return;
   for (size_t p = 0; p < num_panels; ++p) {
     HWY_DYNAMIC_DISPATCH(StoreOnTarget)
     (job, first, count, panel + p, sums + p * kPanelRows);
