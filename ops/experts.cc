@@ -16,7 +16,7 @@ namespace gemma::internal {
 namespace {
 
 // The most rows of an expert at once, and the panels of a task if that many.
-constexpr size_t kPieceRows = 128;
+constexpr size_t kPieceRows = kOutlierRows;
 constexpr size_t kPiecePanels = kTaskPanels / 2;
 static_assert(kFewRows * kTaskPanels <= kPieceRows * kPiecePanels);
 
@@ -62,6 +62,19 @@ template <class Body>
 void ForEachPiece(const Expert& expert, Body piece) {
   for (size_t done = 0; done < expert.count; done += kPieceRows) {
     piece(expert.begin + done, std::min(kPieceRows, expert.count - done));
+  }
+}
+
+// Makes a group of the uses of each expert. For few uses, starting the threads
+// takes longer.
+void AddGroups(const ExpertsJob& job, RoundedX& x, Workers& workers) {
+  const auto add = [&](size_t e) {
+    x.AddGroup(job.experts[e].begin, job.experts[e].count);
+  };
+  if (job.rows.size() <= kFewRows) {
+    for (size_t e = 0; e < job.experts.size(); ++e) add(e);
+  } else {
+    workers.ForEach(job.experts.size(), [&](size_t e, size_t) { add(e); });
   }
 }
 
@@ -161,6 +174,7 @@ void GatedExperts(const ExpertsJob& job, MatMulContext& context) {
     x.Round(expert.gate);
     x.Round(expert.up);
   }
+  AddGroups(job, x, context.workers());
   // The panels of all experts follow each other.
   const size_t num_panels = hwy::DivCeil(job.hidden.cols, kPanelRows);
   const size_t all = job.experts.size() * num_panels;
@@ -182,6 +196,7 @@ void SumExperts(const ExpertsJob& job, MatMulContext& context) {
   CheckShapes(job);
   RoundedX hidden(job.hidden, job.slots, job.x.rows, context);
   for (const Expert& expert : job.experts) hidden.Round(expert.down);
+  AddGroups(job, hidden, context.workers());
   const size_t num_panels = hwy::DivCeil(job.out.cols, kPanelRows);
   const size_t step =
       TaskPanels(num_panels, MostUses(job.experts), context.workers());

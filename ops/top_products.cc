@@ -14,6 +14,7 @@
 
 #include "ops/products/kernel_table.h"
 #include "ops/products/mat_mul_kernels.h"
+#include "ops/products/rounded_x.h"
 #include "ops/products/unpacked_panels.h"
 #include "ops/top_scan.h"
 
@@ -24,6 +25,7 @@
 // After foreach_target.h.
 #include "hwy/highway.h"
 #include "ops/products/int8_dot-inl.h"
+#include "ops/products/outliers-inl.h"
 #include "ops/products/packed-inl.h"
 
 // ---- 2. Vectors, no threads.
@@ -73,6 +75,18 @@ void ScanPanels(const TopScan& scan, size_t panel, size_t num_panels) {
         }
         ++block;
       });
+  const PanelPlaces<kLayout> places(scan.w);
+  for (const Outlier& outlier : scan.outliers) {
+    const auto value = hn::Set(df, outlier.value);
+    const ColPlace place = places.PlaceOf(panel, outlier.at);
+    for (size_t i = 0; i < num_panels; ++i) {
+      for (size_t v = 0; v < kColVectors; ++v) {
+        sums[i][v] = hn::MulAdd(
+            value, UpperColValues<kLayout>(place.At(i * stride), v, kMiddle),
+            sums[i][v]);
+      }
+    }
+  }
   for (size_t i = 0; i < num_panels; ++i) {
     // A row of NaN does not bound other rows, but may be a candidate itself.
     const auto infinity = hn::Inf(df);
@@ -113,19 +127,24 @@ HWY_EXPORT(ScanOnTarget);
 // The panels of a task: it reads as many rows as an L2 cache holds in order.
 constexpr size_t kScanPanels = 32;
 
-// Sums of blocks are rounded, in the scan and in the products themselves: a
-// term is at most 128 / kMiddle times its slack, and each block rounds it a few
-// times.
-float RoundingFactor(size_t num_blocks) {
-  return 1.0f + static_cast<float>(num_blocks + 1) * 0x1p-14f;
+// Sums of blocks and outliers are rounded, in the scan and in the products
+// themselves: a term is at most 128 / kMiddle times its slack, and each block
+// and outlier rounds it a few times.
+float RoundingFactor(size_t num_terms) {
+  return 1.0f + static_cast<float>(num_terms + 1) * 0x1p-14f;
 }
 
-void Slack(std::span<const Int8Block> x, std::span<float> slack) {
+void Slack(std::span<const Int8Block> x, std::span<const Outlier> outliers,
+           std::span<float> slack) {
+  const float factor = RoundingFactor(x.size() + outliers.size());
   for (size_t block = 0; block < x.size(); ++block) {
     int magnitude = 0;
     for (const int8_t code : x[block].codes) magnitude += std::abs(code);
-    slack[block] = kMiddle * x[block].scale * static_cast<float>(magnitude) *
-                   RoundingFactor(x.size());
+    slack[block] =
+        kMiddle * x[block].scale * static_cast<float>(magnitude) * factor;
+  }
+  for (const Outlier& outlier : outliers) {
+    slack[outlier.at / kTileCols] += kMiddle * std::abs(outlier.value) * factor;
   }
 }
 
@@ -174,18 +193,22 @@ bool TopProducts::Find(std::span<const float> x, const PackedView& w, size_t k,
   const size_t num_whole = w.rows / kPanelRows;
   if (k == 0 || k > num_whole) return false;
   auto* blocks = reinterpret_cast<Int8Block*>(context.buffer().data());
-  HWY_ASSERT(num_blocks * sizeof(Int8Block) <= context.buffer().size());
-  QuantizeRow(x, blocks);
+  HWY_ASSERT(RoundedX::Bytes(1, 1, x.size()) <= context.buffer().size());
+  OutlierRows outliers(1, 1, x.size(),
+                       reinterpret_cast<uint8_t*>(blocks + num_blocks));
+  outliers.Quantize(x, /*row=*/0, blocks);
+  outliers.Group({}, 0, 1);
   slack_.resize(num_blocks);
-  Slack({blocks, num_blocks}, slack_);
+  Slack({blocks, num_blocks}, outliers.Row(0), slack_);
   lower_.resize(num_whole);
   upper_.resize(num_whole);
-  const TopScan scan = {w, blocks, slack_.data(), lower_.data(), upper_.data()};
+  const TopScan scan = {
+      w, blocks, outliers.Row(0), slack_.data(), lower_.data(), upper_.data()};
   const bool has_dots =
       ChooseKernel(w, 1, 1, Arithmetic::kInt8) == Kernel::kNeonFewRows;
   const auto scan_panels =
       has_dots ? NeonTopScan : HWY_DYNAMIC_DISPATCH(ScanOnTarget);
-  const auto multiply = has_dots ? NeonFewRowsPanels : Int8Panels;
+  Int8Kernel& multiply = has_dots ? NeonFewRowsPanels : Int8Panels;
   context.workers().ForEach(
       (num_whole + kScanPanels - 1) / kScanPanels, [&](size_t task, size_t) {
         const size_t begin = task * kScanPanels;
@@ -215,7 +238,8 @@ bool TopProducts::Find(std::span<const float> x, const PackedView& w, size_t k,
       {x.data(), 1, x.size()}, w, {}, {out.data(), 1, w.rows}};
   context.workers().ForEach(candidates_.size(), [&](size_t i, size_t) {
     const size_t panel = candidates_[i];
-    multiply(job, blocks, panel, panel + 1, {});
+    Int8PanelsWithOutliers(multiply, outliers, job, blocks, {}, /*first=*/0,
+                           panel, panel + 1);
     const size_t row = panel * kPanelRows;
     SoftCap(soft_cap, out.subspan(row, std::min(kPanelRows, w.rows - row)));
   });

@@ -12,6 +12,7 @@
 
 #include "hwy/highway.h"
 #include "ops/products/int8_dot-inl.h"
+#include "ops/products/outliers-inl.h"
 #include "ops/products/packed-inl.h"
 
 HWY_PUSH_ATTRIBUTES("arch=armv8.2-a+dotprod")
@@ -59,6 +60,14 @@ void ScanPanel(const TopScan& scan, size_t panel) {
                           vaddq_f32(vcvtq_f32_s32(acc[0]), middle));
       errors[v] = vfmaq_n_f32(errors[v], vabsq_f32(scale.raw), scan.slack[t]);
       KeepInOrder();
+    }
+  }
+  const base::PanelPlaces<kLayout> places(scan.w);
+  for (const Outlier& outlier : scan.outliers) {
+    const base::ColPlace place = places.PlaceOf(panel, outlier.at);
+    for (size_t v = 0; v < kParts; ++v) {
+      const base::VF values = base::UpperColValues<kLayout>(place, v, kMiddle);
+      sums[v] = vfmaq_n_f32(sums[v], values.raw, outlier.value);
     }
   }
   // A row of NaN does not bound other rows, but may be a candidate itself.

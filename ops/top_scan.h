@@ -4,6 +4,7 @@
 #define GEMMA_OPS_TOP_SCAN_H_
 
 #include <cstddef>
+#include <span>
 
 #include "compression/weight_view.h"
 #include "ops/products/mat_mul_kernels.h"
@@ -16,8 +17,9 @@ inline constexpr float kMiddle = 1.5f;
 // A scan of w, whose layout is kU8Split.
 struct TopScan {
   const PackedView& w;
-  const Int8Block* x;  // [w.cols / kTileCols]
-  // The largest error of each block's product, for a scale of 1.
+  const Int8Block* x;                 // [w.cols / kTileCols]
+  std::span<const Outlier> outliers;  // of x
+  // The largest error of each block's products, for a scale of 1.
   const float* slack;
   // Lower and upper bounds of the largest product of each panel.
   float* lower;

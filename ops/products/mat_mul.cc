@@ -11,7 +11,7 @@ namespace {
 
 // The rows of a gated product at a time: x and the products of a task stay in
 // the L2 cache until gate and up are multiplied.
-constexpr size_t kPieceRows = 48;
+constexpr size_t kPieceRows = kOutlierRows;
 
 void CheckShapes(const MatMulJob& job) {
   HWY_ASSERT(job.x.cols == job.w.cols && job.out.cols == job.w.rows);

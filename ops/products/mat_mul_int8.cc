@@ -21,78 +21,6 @@ namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-#if HWY_TARGET == HWY_AVX2
-void StoreSums(Int8Block& block) {
-  const hn::Repartition<uint8_t, DF> du8;
-  const hn::Repartition<int8_t, DF> di8;
-  const hn::Repartition<int16_t, DF> d16;
-  const DI32 d;
-  static_assert(HWY_MAX_LANES_D(decltype(di8)) == kTileCols);
-  // Lanes of 32 bits hold two sums. Each half of a vector is one of columns.
-  const auto codes = hn::LoadU(di8, block.codes);
-  const auto minus =
-      hn::Neg(hn::SatWidenMulPairwiseAdd(d16, hn::Set(du8, 1), codes));
-  const auto other = hn::BitCast(d16, hn::Shuffle1032(hn::BitCast(d, minus)));
-  const auto two = hn::BitCast(d, hn::Add(minus, other));
-  const auto sums =
-      hn::Add(hn::BitCast(d16, two), hn::BitCast(d16, hn::Shuffle2301(two)));
-  const auto both = hn::Add(sums, hn::SwapAdjacentBlocks(sums));
-  alignas(32) int32_t lanes[8];
-  hn::Store(hn::BitCast(d, sums), d, lanes);
-  block.minus_sums[0] = lanes[0];
-  block.minus_sums[1] = lanes[4];
-  block.minus_sum = hn::GetLane(hn::BitCast(d, both));
-}
-#endif
-
-void QuantizeOnTarget(std::span<const float> x, Int8Block* HWY_RESTRICT out) {
-  const hn::CappedTag<float, kTileCols> df;
-  const hn::RebindToSigned<decltype(df)> di32;
-  const hn::Rebind<int8_t, decltype(df)> d8;
-  const size_t N = hn::Lanes(df);
-  for (size_t begin = 0; begin < x.size(); begin += kTileCols, ++out) {
-    const float* HWY_RESTRICT from = x.data() + begin;
-    // Bits of magnitudes have the same order, with NaN after infinity. (The
-    // largest of floats may drop a NaN.)
-    auto bits = hn::Zero(di32);
-    for (size_t i = 0; i < kTileCols; i += N) {
-      const auto v = hn::Abs(hn::LoadU(df, from + i));
-      bits = hn::Max(bits, hn::BitCast(di32, v));
-    }
-    const float largest = hwy::BitCastScalar<float>(hn::ReduceMax(di32, bits));
-    // The difference is NaN if any x is NaN or infinite, else 0.
-    const float scale = largest / 127.0f + (largest - largest);
-    const auto inverse = hn::Set(df, scale > 0.0f ? 1.0f / scale : 0.0f);
-    // 1 / scale may be infinite.
-    const auto limit = hn::Set(df, 127.0f);
-    [[maybe_unused]] int32_t sums[2] = {};
-    for (size_t i = 0; i < kTileCols; i += N) {
-      const auto scaled = hn::Mul(hn::LoadU(df, from + i), inverse);
-      const auto number = hn::IfThenZeroElse(hn::IsNaN(scaled), scaled);
-      const auto codes =
-          hn::NearestInt(hn::Clamp(number, hn::Neg(limit), limit));
-      if constexpr (HWY_TARGET != HWY_AVX2) {
-        sums[2 * i / kTileCols] += hn::ReduceSum(di32, codes);
-      }
-      hn::StoreU(hn::DemoteTo(d8, codes), d8, out->codes + i);
-    }
-    out->scale = scale;
-#if HWY_TARGET == HWY_AVX2
-    StoreSums(*out);
-#else
-    if (N == kTileCols) {  // one vector spans both halves
-      sums[0] = sums[1] = 0;
-      for (size_t i = 0; i < kTileCols; ++i) {
-        sums[2 * i / kTileCols] += out->codes[i];
-      }
-    }
-    out->minus_sums[0] = -sums[0];
-    out->minus_sums[1] = -sums[1];
-    out->minus_sum = -(sums[0] + sums[1]);
-#endif
-  }
-}
-
 // From this many rows of x on, arithmetic is the limit, not memory.
 inline constexpr size_t kManyRows = 8;
 
@@ -302,13 +230,7 @@ HWY_AFTER_NAMESPACE();
 // ---- 3. Dispatch.
 #if HWY_ONCE
 namespace gemma::internal {
-HWY_EXPORT(QuantizeOnTarget);
 HWY_EXPORT(Int8PanelsOnTarget);
-
-void QuantizeRow(std::span<const float> x, Int8Block* out) {
-  HWY_ASSERT(x.size() % kTileCols == 0);
-  HWY_DYNAMIC_DISPATCH(QuantizeOnTarget)(x, out);
-}
 
 void Int8Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
                 size_t end, RowIndex index) {

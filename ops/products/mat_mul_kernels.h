@@ -36,9 +36,23 @@ inline size_t RowOfX(RowIndex index, size_t row) {
   return index.empty() ? row : index[row];
 }
 
-// Rounds x to nearest. x.size() is a multiple of kTileCols; infinities and NaN
-// give NaN scales.
-void QuantizeRow(std::span<const float> x, Int8Block* out);
+// An activation that is much larger than most of its row. It has no code,
+// because those of its block would be coarse: its code is 0.
+struct Outlier {
+  uint32_t at;  // its column
+  float value;
+};
+
+// Returns the most outliers of a row.
+constexpr size_t MaxOutliers(size_t cols) { return cols / 16; }
+
+// Rounds x to nearest, except outliers: values whose magnitude exceeds a few
+// times the mean, over the row's blocks, of the largest magnitude. Writes the
+// first MaxOutliers(x.size()) of them and returns their number; any more are
+// rounded. x.size() is a multiple of kTileCols. Infinities and NaN give NaN
+// scales, and such rows have no outliers.
+uint32_t QuantizeRow(std::span<const float> x, Int8Block* out,
+                     Outlier* outliers);
 
 // Multiplies the values of w and x exactly and sums in float32, columns in
 // ascending order.

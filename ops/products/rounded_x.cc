@@ -11,12 +11,16 @@ namespace {
 constexpr size_t kBf16Padding = 32;
 constexpr size_t kCacheLine = 64;
 
-// Return the bytes of the rounded x. The int8 blocks come first; rounding up
-// keeps the bfloat16 rows after them aligned. A product may begin at any row,
-// and its kernel reads a multiple of kBf16RowMultiple rows.
-size_t Int8Bytes(size_t rows, size_t cols) {
+// Return the bytes of the rounded x. The int8 blocks and outliers come first;
+// rounding up keeps the bfloat16 rows after them aligned. A product may begin
+// at any row, and its kernel reads a multiple of kBf16RowMultiple rows.
+size_t BlockBytes(size_t rows, size_t cols) {
+  return rows * hwy::DivCeil(cols, kTileCols) * sizeof(Int8Block);
+}
+size_t Int8Bytes(size_t x_rows, size_t rows, size_t cols) {
   return hwy::RoundUpTo(
-      rows * hwy::DivCeil(cols, kTileCols) * sizeof(Int8Block), kCacheLine);
+      BlockBytes(x_rows, cols) + OutlierRows::Bytes(x_rows, rows, cols),
+      kCacheLine);
 }
 size_t Bf16Bytes(size_t rows, size_t cols) {
   return (rows + kBf16RowMultiple - 1) * (cols + kBf16Padding) *
@@ -34,7 +38,7 @@ Kernel RoundedX::KernelOf(const PackedView& w, size_t rows) const {
 }
 
 size_t RoundedX::Bytes(size_t x_rows, size_t rows, size_t cols) {
-  return Int8Bytes(x_rows, cols) + Bf16Bytes(rows, cols);
+  return Int8Bytes(x_rows, rows, cols) + Bf16Bytes(rows, cols);
 }
 
 void RoundedX::Round(const PackedView& w) {
@@ -60,16 +64,21 @@ void RoundedX::RoundToInt8() {
   if (int8_ != nullptr) return;
   auto* blocks = reinterpret_cast<Int8Block*>(context_.buffer().data());
   int8_ = blocks;
-  HWY_ASSERT(Int8Bytes(x_.rows, x_.cols) <= context_.buffer().size());
+  const size_t rows = num_rows();
+  HWY_ASSERT(Int8Bytes(x_.rows, rows, x_.cols) <= context_.buffer().size());
+  outliers_ =
+      OutlierRows(x_.rows, rows, x_.cols,
+                  context_.buffer().data() + BlockBytes(x_.rows, x_.cols));
   context_.workers().ForEach(x_.rows, [&](size_t row, size_t) {
-    QuantizeRow(x_.Row(row), blocks + row * (x_.cols / kTileCols));
+    outliers_.Quantize(x_.Row(row), row, blocks + row * (x_.cols / kTileCols));
   });
+  if (index_.empty()) outliers_.Group({}, 0, rows);
 }
 
 void RoundedX::RoundToBf16() {
   if (bf16_.data != nullptr) return;
   // Products with different w may need both kinds.
-  const size_t begin = Int8Bytes(x_.rows, x_.cols);
+  const size_t begin = Int8Bytes(x_.rows, num_rows(), x_.cols);
   HWY_ASSERT(Bytes(x_.rows, num_rows(), x_.cols) <= context_.buffer().size());
   auto* values = reinterpret_cast<uint16_t*>(context_.buffer().data() + begin);
   bf16_ = {values, x_.cols + kBf16Padding};
@@ -87,24 +96,27 @@ void RoundedX::Run(size_t first, const PackedView& w,
   const size_t skip = index_.empty() ? first : 0;
   const MatMulJob job = {x_.Rows(skip, index_.empty() ? out.rows : x_.rows), w,
                          bias, out};
-  const size_t first_block = skip * (x_.cols / kTileCols);
+  const auto run = [&](Int8Kernel& kernel) {
+    Int8PanelsWithOutliers(kernel, outliers_, job, int8_, index_, first, begin,
+                           end);
+  };
   switch (KernelOf(w, out.rows)) {
     case Kernel::kFloat:
       return FloatPanels(job, begin, end, index);
     case Kernel::kInt8:
-      return Int8Panels(job, int8_ + first_block, begin, end, index);
+      return run(Int8Panels);
     case Kernel::kAvx2:
-      return Avx2Panels(job, int8_ + first_block, begin, end, index);
+      return run(Avx2Panels);
     case Kernel::kAvxVnni:
-      return AvxVnniPanels(job, int8_ + first_block, begin, end, index);
+      return run(AvxVnniPanels);
     case Kernel::kNeonFewRows:
-      return NeonFewRowsPanels(job, int8_ + first_block, begin, end, index);
+      return run(NeonFewRowsPanels);
     case Kernel::kNeonDotProd:
-      return NeonDotProdPanels(job, int8_ + first_block, begin, end, index);
+      return run(NeonDotProdPanels);
     case Kernel::kNeonI8mm:
-      return NeonI8mmPanels(job, int8_ + first_block, begin, end, index);
+      return run(NeonI8mmPanels);
     case Kernel::kAmxInt8:
-      return AmxInt8Panels(job, int8_ + first_block, begin, end, index);
+      return run(AmxInt8Panels);
     case Kernel::kAmxBf16:
     case Kernel::kAvx512Bf16:
       return Bf16Panels(job, {bf16_.data + first * bf16_.stride, bf16_.stride},

@@ -10,6 +10,7 @@
 #include "ops/ops.h"
 #include "ops/products/kernel_table.h"
 #include "ops/products/mat_mul_kernels.h"
+#include "ops/products/outliers.h"
 
 namespace gemma::internal {
 
@@ -34,6 +35,13 @@ class RoundedX {
   // Rounds x as products with w need it, unless that is done.
   void Round(const PackedView& w);
 
+  // If there is an index, products begin at the first of some rows that this
+  // knows as a group, or kOutlierRows or a multiple of them later. Different
+  // groups may be added at once, after Round.
+  void AddGroup(size_t first, size_t count) {
+    if (int8_ != nullptr) outliers_.Group(index_, first, count);
+  }
+
   // Whether a product with w costs about the same if Run computes it in pieces
   // of some rows. Kernels with tiles unpack w, or read it again, for each
   // piece, which takes a larger share of their time.
@@ -43,7 +51,8 @@ class RoundedX {
   }
 
   // Computes panels [begin, end) of the product of rows [first, first +
-  // out.rows) with w, which Round must have seen.
+  // out.rows) with w, which Round must have seen. `first` is a multiple of
+  // kOutlierRows, or as AddGroup says.
   void Run(size_t first, const PackedView& w, std::span<const float> bias,
            MatrixView<float> out, size_t begin, size_t end) const;
 
@@ -58,7 +67,8 @@ class RoundedX {
   size_t pass_rows_;
   MatMulContext& context_;
   const Int8Block* int8_ = nullptr;  // of each row of x
-  Bf16Rows bf16_ = {};               // in the order of products
+  OutlierRows outliers_;
+  Bf16Rows bf16_ = {};  // in the order of products
 };
 
 }  // namespace gemma::internal

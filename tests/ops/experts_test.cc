@@ -142,6 +142,10 @@ struct Pass {
       }
       if (expert.count != 0) experts.push_back(expert);
     }
+    // An outlier in most rows.
+    for (size_t r = 0; r < num_rows; ++r) {
+      if (r % 4 != 3) x[r * weights.dim() + 7 * r % weights.dim()] *= 20.0f;
+    }
   }
 
   size_t rows;
@@ -322,6 +326,16 @@ TEST(Experts, EqualSingleProducts) {
          {Arithmetic::kFloat32, Arithmetic::kInt8}) {
       ExpectSameBits(weights, pass, arithmetic, 6);
     }
+  }
+}
+
+// More rows than the outliers that are multiplied together, with one expert and
+// with several.
+TEST(Experts, OutliersOfManyRows) {
+  const TestExperts weights(Format::kQ4_0, 192, 160);
+  for (const size_t stride : {0, 1}) {
+    const Pass pass(weights, 150, 1, stride);
+    ExpectSameBits(weights, pass, Arithmetic::kInt8, 150);
   }
 }
 

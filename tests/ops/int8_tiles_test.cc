@@ -48,7 +48,8 @@ TEST_F(Int8Tiles, SameBitsEveryFormat) {
   const TileTrap trap;
   constexpr size_t kRows = 35;
   constexpr size_t kCols = 768;
-  const Int8Products products(RandomVector(kRows * kCols, 1), kCols);
+  Int8Products products(WithOutliers(RandomVector(kRows * kCols, 1), kCols),
+                        kCols);
   const std::vector<float> bias = RandomVector(21, 2);
   for (const Format format : kAllFormats) {
     if (!IsQuantized(format)) continue;
@@ -62,7 +63,7 @@ TEST_F(Int8Tiles, SameBitsEveryFormat) {
 // More panels and more rows than are multiplied at a time.
 TEST_F(Int8Tiles, SameBitsAnyRows) {
   const TileTrap trap;
-  const Int8Products products(RandomVector(145 * 96, 1), 96);
+  Int8Products products(WithOutliers(RandomVector(145 * 96, 1), 96), 96);
   for (const Format format : {Format::kQ4_0, Format::kQ5_1, Format::kN6_16}) {
     const TestMatrix w(format, 5 * kPanelRows, 96, 3);
     for (const size_t rows : {1, 15, 16, 17, 32, 128, 129, 145}) {
@@ -76,7 +77,7 @@ TEST_F(Int8Tiles, SameBitsAnyRows) {
 // The head's layout, whose lower bits lie apart.
 TEST_F(Int8Tiles, SplitCodesToo) {
   const TileTrap trap;
-  const Int8Products products(RandomVector(17 * 288, 1), 288);
+  Int8Products products(WithOutliers(RandomVector(17 * 288, 1), 288), 288);
   const TestMatrix q8(Format::kQ8_0, 20, 288, 3);
   const AlignedBuffer memory =
       AlignedBuffer::Allocate(PackedBytes(Format::kQ8_0, 20, 288));
@@ -91,7 +92,7 @@ TEST_F(Int8Tiles, RowsOfAnIndex) {
   const TileTrap trap;
   std::vector<uint32_t> index;
   for (uint32_t i = 0; i < 20; ++i) index.push_back(i * 5 % 7);
-  const Int8Products products(RandomVector(7 * 256, 1), 256);
+  Int8Products products(WithOutliers(RandomVector(7 * 256, 1), 256), 256);
   const TestMatrix w(Format::kQ4_K, 20, 256, 2);
   EXPECT_TRUE(products.Same(AmxInt8Panels, w.packed, {}, index.size(), index));
 }
@@ -104,7 +105,7 @@ TEST_F(Int8Tiles, ExtremeCodesAreExact) {
     for (const int byte : {0x00, 0x7F, 0x80, 0xFF}) {
       const TestMatrix w(format, 16, 256, 1, byte);
       for (const float value : {-1.0f, 1.0f}) {
-        const Int8Products products(std::vector<float>(16 * 256, value), 256);
+        Int8Products products(std::vector<float>(16 * 256, value), 256);
         EXPECT_TRUE(products.Same(AmxInt8Panels, w.packed, {}, 16))
             << FormatName(format) << " of bytes " << byte;
       }
@@ -117,7 +118,7 @@ TEST_F(Int8Tiles, RowsStayApart) {
   const TileTrap trap;
   std::vector<float> x = RandomVector(18 * 64, 2);
   x[5 * 64 + 40] = INFINITY;
-  const Int8Products products(x, 64);
+  Int8Products products(x, 64);
   const TestMatrix w(Format::kQ4_0, 16, 64, 1);
   const std::vector<float> out = products.Of(AmxInt8Panels, w.packed, {}, 18);
   for (size_t i = 0; i < out.size(); ++i) {
@@ -128,7 +129,7 @@ TEST_F(Int8Tiles, RowsStayApart) {
 // Without the right configuration, the tests above fail.
 TEST_F(Int8Tiles, WrongConfigurationsAreSeen) {
   if (has_tiles_) GTEST_SKIP() << "only the model lets configurations change";
-  const Int8Products products(RandomVector(16 * 64, 1), 64);
+  Int8Products products(RandomVector(16 * 64, 1), 64);
   const TestMatrix w(Format::kQ4_0, 16, 64, 2);
   const auto refused = [&](TileTrap::Change change) {
     const TileTrap trap(change);
@@ -163,13 +164,13 @@ TEST_F(Int8Tiles, TableTakesThem) {
   EXPECT_EQ(KernelsInUse()[0].decode, "AVX-512 VNNI");
   EXPECT_EQ(KernelsInUse()[0].prefill, "AMX-INT8");
   Workers workers(2);
-  const TestMatrix gate(Format::kQ4_0, 90, 64, 1);
-  const TestMatrix up(Format::kQ8_0, 90, 64, 2);
-  const std::vector<float> x = RandomVector(70 * 64, 3);
+  const TestMatrix gate(Format::kQ4_0, 90, 192, 1);
+  const TestMatrix up(Format::kQ8_0, 90, 192, 2);
+  const std::vector<float> x = WithOutliers(RandomVector(70 * 192, 3), 192);
   const auto gated = [&](size_t first, size_t rows) {
     std::vector<float> scratch(rows * 90), out(rows * 90);
-    MatMulContext context(Arithmetic::kFastest, rows, 64, workers);
-    GatedMatMul({{x.data() + first * 64, rows, 64},
+    MatMulContext context(Arithmetic::kFastest, rows, 192, workers);
+    GatedMatMul({{x.data() + first * 192, rows, 192},
                  gate.packed,
                  up.packed,
                  {},

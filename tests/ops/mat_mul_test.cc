@@ -195,18 +195,36 @@ TEST(MatMul, SameBitsWhenDequantized) {
   }
 }
 
-// Returns x as Arithmetic::kInt8 rounds it.
-std::vector<float> RoundedToInt8(const std::vector<float>& x) {
+// Returns rows of x as Arithmetic::kInt8 rounds them: see QuantizeRow.
+std::vector<float> RoundedToInt8(const std::vector<float>& x, size_t cols) {
   std::vector<float> rounded(x.size());
-  for (size_t begin = 0; begin < x.size(); begin += 32) {
-    float largest = 0;
-    for (size_t i = 0; i < 32; ++i) {
-      largest = std::max(largest, std::abs(x[begin + i]));
+  for (size_t row = 0; row < x.size(); row += cols) {
+    float sum = 0;
+    for (size_t begin = row; begin < row + cols; begin += 32) {
+      float largest = 0;
+      for (size_t i = 0; i < 32; ++i) {
+        largest = std::max(largest, std::abs(x[begin + i]));
+      }
+      sum += largest;
     }
-    const float scale = largest / 127.0f;
-    const float inverse = scale > 0 ? 1.0f / scale : 0.0f;
-    for (size_t i = 0; i < 32; ++i) {
-      rounded[begin + i] = scale * std::nearbyint(x[begin + i] * inverse);
+    const float threshold = sum * (2.25f / static_cast<float>(cols / 32));
+    size_t num_outliers = 0;
+    for (size_t begin = row; begin < row + cols; begin += 32) {
+      bool is_outlier[32];
+      float largest = 0;
+      for (size_t i = 0; i < 32; ++i) {
+        const float magnitude = std::abs(x[begin + i]);
+        is_outlier[i] = magnitude > threshold && num_outliers < cols / 16;
+        num_outliers += is_outlier[i];
+        if (!is_outlier[i]) largest = std::max(largest, magnitude);
+      }
+      const float scale = largest / 127.0f;
+      const float inverse = scale > 0 ? 1.0f / scale : 0.0f;
+      for (size_t i = 0; i < 32; ++i) {
+        const float value = x[begin + i];
+        rounded[begin + i] =
+            is_outlier[i] ? value : scale * std::nearbyint(value * inverse);
+      }
     }
   }
   return rounded;
@@ -231,8 +249,10 @@ TEST(MatMul, Int8RoundsOnlyActivations) {
       const std::vector<float> bias = RandomVector(w_rows, 3);
       std::vector<float> x = RandomVector(kRows * cols, 4);
       std::fill(x.begin(), x.begin() + 32, 0.0f);
+      for (size_t r = 1; r < kRows; ++r) x[r * cols + 37 * r % cols] *= 40.0f;
       const bool quantized = TraitsOf(w.packed.layout).code_bits != 0;
-      const Expected expected(quantized ? RoundedToInt8(x) : x, kRows, w, bias);
+      const Expected expected(quantized ? RoundedToInt8(x, cols) : x, kRows, w,
+                              bias);
       std::vector<float> first;
       ForEachTarget([&] {
         const std::vector<float> all =
@@ -254,6 +274,51 @@ TEST(MatMul, Int8RoundsOnlyActivations) {
         }
       });
     }
+  }
+}
+
+// More rows and more columns with outliers than are computed together, and a
+// row with so many that some are rounded.
+TEST(MatMul, OutliersOfManyRows) {
+  Workers workers(2);
+  constexpr size_t kRows = 70;
+  constexpr size_t kCols = 2048;
+  constexpr size_t kWeightRows = 70;
+  std::vector<float> x = RandomVector(kRows * kCols, 4);
+  for (size_t r = 0; r < kRows; ++r) {
+    for (size_t i = 0; i < r % 4; ++i) {
+      x[r * kCols + (97 * r + 641 * i) % kCols] = i % 2 == 0 ? 40.0f : -9.0f;
+    }
+  }
+  float* const many = x.data() + 5 * kCols;
+  for (size_t c = 0; c < kCols; ++c) {
+    many[c] *= c % 512 < 40 ? 100.0f : 0.01f;
+  }
+  const std::vector<float> rounded = RoundedToInt8(x, kCols);
+  for (const Format format : {Format::kQ4_0, Format::kQ5_0, Format::kQ4_K,
+                              Format::kQ6_K, Format::kQ8_0}) {
+    const TestMatrix w(format, kWeightRows, kCols, 5);
+    const std::vector<float> bias = RandomVector(kWeightRows, 6);
+    const Expected expected(rounded, kRows, w, bias);
+    std::vector<float> first;
+    ForEachTarget([&] {
+      const std::vector<float> all =
+          Product(x, kRows, w, bias, workers, Arithmetic::kInt8);
+      EXPECT_LT(expected.Error(all), 2e-6) << FormatName(format);
+      if (HasFma()) {
+        if (first.empty()) first = all;
+        EXPECT_EQ(all, first) << FormatName(format);
+      }
+      for (const size_t row : {0, 3, 5, 63, 64, 69}) {
+        const std::vector<float> one_x(x.begin() + row * kCols,
+                                       x.begin() + (row + 1) * kCols);
+        const std::vector<float> one_row(all.begin() + row * kWeightRows,
+                                         all.begin() + (row + 1) * kWeightRows);
+        EXPECT_EQ(Product(one_x, 1, w, bias, workers, Arithmetic::kInt8),
+                  one_row)
+            << FormatName(format) << " row " << row;
+      }
+    });
   }
 }
 
@@ -576,24 +641,30 @@ TEST(MatMul, InlineSameBits) {
 
 TEST(GatedMatMul, EqualsProductsAndGelu) {
   Workers workers(2);
-  const TestMatrix gate(Format::kQ4_0, 150, 64, 1);
-  const TestMatrix up(Format::kQ5_0, 150, 64, 2);
+  constexpr size_t kCols = 192;
+  const TestMatrix gate(Format::kQ4_0, 150, kCols, 1);
+  const TestMatrix up(Format::kQ5_0, 150, kCols, 2);
   const std::vector<float> gate_bias = RandomVector(150, 3);
-  for (const size_t rows : {1, 7}) {
-    const std::vector<float> x = RandomVector(rows * 64, 4);
-    std::vector<float> expected = Product(x, rows, gate, gate_bias, workers);
-    GatedGelu(expected, Product(x, rows, up, {}, workers));
-    std::vector<float> scratch(rows * 150), out(rows * 150);
-    MatMulContext context(Arithmetic::kFloat32, rows, 64, workers);
-    GatedMatMul({{x.data(), rows, 64},
-                 gate.packed,
-                 up.packed,
-                 gate_bias,
-                 {},
-                 {scratch.data(), rows, 150},
-                 {out.data(), rows, 150}},
-                context);
-    EXPECT_EQ(out, expected) << rows << " rows";
+  for (const size_t rows : {1, 7, 130}) {
+    std::vector<float> x = RandomVector(rows * kCols, 4);
+    for (size_t r = 0; r < rows; ++r) x[r * kCols + 7 * r % kCols] *= 20.0f;
+    for (const Arithmetic arithmetic :
+         {Arithmetic::kFloat32, Arithmetic::kInt8}) {
+      std::vector<float> expected =
+          Product(x, rows, gate, gate_bias, workers, arithmetic);
+      GatedGelu(expected, Product(x, rows, up, {}, workers, arithmetic));
+      std::vector<float> scratch(rows * 150), out(rows * 150);
+      MatMulContext context(arithmetic, rows, kCols, workers);
+      GatedMatMul({{x.data(), rows, kCols},
+                   gate.packed,
+                   up.packed,
+                   gate_bias,
+                   {},
+                   {scratch.data(), rows, 150},
+                   {out.data(), rows, 150}},
+                  context);
+      EXPECT_EQ(out, expected) << rows << " rows";
+    }
   }
 }
 

@@ -124,6 +124,16 @@ TEST(TopProducts, MatchAllProducts) {
   });
 }
 
+// Few values are much larger than the others, and are not rounded.
+TEST(TopProducts, OutliersOfX) {
+  ForEachTarget([] {
+    Matrix matrix(1000, 640, 21);
+    std::vector<float> x = Activations(640, 22);
+    for (const size_t at : {3, 38, 39, 300, 639}) x[at] = 40.0f;
+    for (const size_t k : {1, 20}) EXPECT_LT(Check(matrix, x, k), 900u);
+  });
+}
+
 // If few columns matter, as in a model, Find leaves out nearly all rows.
 TEST(TopProducts, LeaveOutMostRows) {
   Matrix matrix(16000, 640, 1);

@@ -1,0 +1,384 @@
+#include "ops/products/outliers.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+// ---- 1. Compile part 2 once per SIMD target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/products/outliers.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+// After foreach_target.h.
+#include "hwy/highway.h"
+#include "ops/products/outliers-inl.h"
+#include "ops/products/packed-inl.h"
+
+#ifndef GEMMA_OPS_PRODUCTS_OUTLIERS_ONCE
+#define GEMMA_OPS_PRODUCTS_OUTLIERS_ONCE
+namespace gemma::internal {
+
+// The columns that are decoded at a time, for all panels of a task.
+inline constexpr size_t kDecodedCols = 128;
+
+// Columns [first, last) of a group, decoded for some panels: [last - first,
+// num_panels, kPanelRows].
+struct DecodedCols {
+  size_t first;
+  size_t last;
+  size_t num_panels;
+  alignas(64) float values[kDecodedCols * kTaskPanels * kPanelRows];
+};
+
+}  // namespace gemma::internal
+#endif  // GEMMA_OPS_PRODUCTS_OUTLIERS_ONCE
+
+// ---- 2. Vectors, no threads.
+HWY_BEFORE_NAMESPACE();
+namespace gemma::internal {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// The most panels whose sums stay in registers.
+inline constexpr size_t kAddedPanels = HWY_MIN(4, HWY_MAX(1, 8 / kColVectors));
+
+// The sums of a row with kPanels panels, of whose rows `rows` are there.
+template <size_t kPanels>
+class RowSums {
+ public:
+  static constexpr size_t kVectors = kPanels * kColVectors;
+
+  HWY_INLINE RowSums(const float* sums, size_t rows)
+      : rows_(HWY_MIN(rows, kPanels * kPanelRows)) {
+    for (size_t i = 0; i < kVectors; ++i) {
+      values[i] = IsWhole() ? hn::LoadU(DF(), sums + i * LanesF())
+                            : hn::LoadN(DF(), sums + i * LanesF(), Lanes(i));
+    }
+  }
+
+  HWY_INLINE void Store(float* out) const {
+    for (size_t i = 0; i < kVectors; ++i) {
+      if (IsWhole()) {
+        hn::StoreU(values[i], DF(), out + i * LanesF());
+      } else {
+        hn::StoreN(values[i], DF(), out + i * LanesF(), Lanes(i));
+      }
+    }
+  }
+
+  VF values[kVectors];
+
+ private:
+  HWY_INLINE bool IsWhole() const { return rows_ == kPanels * kPanelRows; }
+  // Returns how many lanes of vector i are rows.
+  HWY_INLINE size_t Lanes(size_t i) const {
+    return rows_ - HWY_MIN(rows_, i * LanesF());
+  }
+
+  size_t rows_;
+};
+
+// Adds the products of outliers with decoded columns of kPanels panels, which
+// begin at `values`, to the sums of a row, and writes the results to `out`,
+// which may be `sums`. `rows` is the number of w's rows from the first of the
+// panels on.
+template <size_t kPanels>
+HWY_INLINE void AddRow(std::span<const Outlier> outliers,
+                       const DecodedCols& decoded, const float* values,
+                       size_t rows, const float* sums, float* out) {
+  const size_t col_floats = decoded.num_panels * kPanelRows;
+  RowSums<kPanels> results(sums, rows);
+  for (const Outlier& outlier : outliers) {
+    const auto x = hn::Set(DF(), outlier.value);
+    const float* col = values + (outlier.at - decoded.first) * col_floats;
+    for (size_t i = 0; i < results.kVectors; ++i) {
+      results.values[i] =
+          hn::MulAdd(x, hn::Load(DF(), col + i * LanesF()), results.values[i]);
+    }
+  }
+  results.Store(out);
+}
+
+// Adds the products of the outliers of rows [begin, end) of a group whose
+// columns were decoded to sums [end - begin, w_rows], and writes the results to
+// out, which may be the sums. The first of the panels is `panel`.
+void AddRowsOnTarget(const OutlierGroup& group, const DecodedCols& decoded,
+                     size_t panel, size_t begin, size_t end, size_t w_rows,
+                     MatrixView<float> sums, MatrixView<float> out) {
+  const bool in_place = sums.data == out.data;
+  const bool all = decoded.last - decoded.first == group.num_cols;
+  for (size_t r = begin; r < end; ++r) {
+    std::span<const Outlier> outliers = group.Row(r);
+    if (!all) {
+      const auto less = [](const Outlier& o, size_t at) { return o.at < at; };
+      const auto from = std::lower_bound(outliers.begin(), outliers.end(),
+                                         decoded.first, less);
+      outliers = {from,
+                  std::lower_bound(from, outliers.end(), decoded.last, less)};
+    }
+    if (outliers.empty() && in_place) continue;
+    float* const from = sums.Row(r - begin).data();
+    float* const to = out.Row(r - begin).data();
+    size_t p = 0;
+    const auto add = [&](auto panels) GEMMA_LAMBDA {
+      for (; p + panels <= decoded.num_panels; p += panels) {
+        const size_t at = (panel + p) * kPanelRows;
+        AddRow<panels>(outliers, decoded, decoded.values + p * kPanelRows,
+                       w_rows - at, from + at, to + at);
+      }
+    };
+    add(std::integral_constant<size_t, kAddedPanels>());
+    add(std::integral_constant<size_t, 1>());
+  }
+}
+
+// Decodes columns [out.first, out.last) of a group for panels from `panel` on.
+template <Layout kLayout>
+void Decode(const OutlierGroup& group, const PackedView& w, size_t panel,
+            DecodedCols& out) {
+  if constexpr (TraitsOf(kLayout).code_bits != 0) {
+    const PanelPlaces<kLayout> places(w);
+    float* to = out.values;
+    for (size_t i = out.first; i < out.last; ++i) {
+      const ColPlace place = places.PlaceOf(panel, group.cols[i]);
+      for (size_t p = 0; p < out.num_panels; ++p) {
+        for (size_t v = 0; v < kColVectors; ++v, to += LanesF()) {
+          hn::Store(ColValues<kLayout>(place.At(p * places.stride()), v), DF(),
+                    to);
+        }
+      }
+    }
+  }
+}
+
+// Adds the products of the outliers of a group's only row with panels [begin,
+// end) to `sums`.
+template <Layout kLayout>
+void AddOneRow(const OutlierGroup& group, const PackedView& w, size_t begin,
+               size_t end, float* sums) {
+  if constexpr (TraitsOf(kLayout).code_bits != 0) {
+    const PanelPlaces<kLayout> places(w);
+    const auto add = [&](auto panels) GEMMA_LAMBDA {
+      for (; begin + panels <= end; begin += panels) {
+        float* const at = sums + begin * kPanelRows;
+        RowSums<panels> results(at, w.rows - begin * kPanelRows);
+        for (const Outlier& o : group.Row(0)) {
+          const ColPlace place = places.PlaceOf(begin, group.cols[o.at]);
+          const auto x = hn::Set(DF(), o.value);
+          for (size_t i = 0; i < results.kVectors; ++i) {
+            const size_t offset = i / kColVectors * places.stride();
+            results.values[i] = hn::MulAdd(
+                x, ColValues<kLayout>(place.At(offset), i % kColVectors),
+                results.values[i]);
+          }
+        }
+        results.Store(at);
+      }
+    };
+    add(std::integral_constant<size_t, kAddedPanels>());
+    if constexpr (kAddedPanels > 2) add(std::integral_constant<size_t, 2>());
+    add(std::integral_constant<size_t, 1>());
+  }
+}
+
+// Choose the layout once per call.
+void DecodeOnTarget(const OutlierGroup& group, const PackedView& w,
+                    size_t panel, DecodedCols& out) {
+  switch (w.layout) {
+#define GEMMA_LAYOUT_CASE(layout) \
+  case Layout::layout:            \
+    return Decode<Layout::layout>(group, w, panel, out);
+    GEMMA_LAYOUTS(GEMMA_LAYOUT_CASE)
+#undef GEMMA_LAYOUT_CASE
+  }
+}
+
+void AddOneRowOnTarget(const OutlierGroup& group, const PackedView& w,
+                       size_t begin, size_t end, float* sums) {
+  switch (w.layout) {
+#define GEMMA_LAYOUT_CASE(layout) \
+  case Layout::layout:            \
+    return AddOneRow<Layout::layout>(group, w, begin, end, sums);
+    GEMMA_LAYOUTS(GEMMA_LAYOUT_CASE)
+#undef GEMMA_LAYOUT_CASE
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace gemma::internal
+HWY_AFTER_NAMESPACE();
+
+// ---- 3. Dispatch, and the groups.
+#if HWY_ONCE
+namespace gemma::internal {
+HWY_EXPORT(DecodeOnTarget);
+HWY_EXPORT(AddRowsOnTarget);
+HWY_EXPORT(AddOneRowOnTarget);
+
+namespace {
+
+// The rows of a group that are multiplied at a time. Their products wait in a
+// cache until the outliers are added.
+constexpr size_t kPieceRows = 128;
+
+// Whether outliers are added to the results in place: with few rows, which are
+// still in the L1 cache, and if few rows have outliers.
+bool IsInPlace(const OutlierGroup& group) {
+  if (group.num_rows <= kFewRows) return true;
+  size_t with_outliers = 0;
+  for (size_t r = 0; r < group.num_rows; ++r) {
+    with_outliers += group.counts[r] != 0;
+  }
+  return with_outliers < group.num_rows / 4;
+}
+
+// Adds the products of the outliers of rows [begin, end) of a group with panels
+// from `panel` on to sums, and writes the results to out, which may be the
+// sums. `decoded` holds kDecodedCols columns at a time, from the first on.
+void AddRows(const OutlierGroup& group, const PackedView& w, size_t panel,
+             size_t begin, size_t end, MatrixView<float> sums,
+             MatrixView<float> out, DecodedCols& decoded) {
+  for (size_t first = 0; first < group.num_cols; first += kDecodedCols) {
+    const size_t last = HWY_MIN(first + kDecodedCols, group.num_cols);
+    if (decoded.first != first || decoded.last != last) {
+      decoded.first = first;
+      decoded.last = last;
+      HWY_DYNAMIC_DISPATCH(DecodeOnTarget)(group, w, panel, decoded);
+    }
+    const bool is_last = last == group.num_cols;
+    HWY_DYNAMIC_DISPATCH(AddRowsOnTarget)
+    (group, decoded, panel, begin, end, w.rows, sums, is_last ? out : sums);
+  }
+}
+
+// As Int8PanelsWithOutliers, for one group and its rows of x and index.
+void GroupPanels(Int8Kernel& kernel, const OutlierGroup& group,
+                 const MatMulJob& job, const Int8Block* x, RowIndex index,
+                 size_t begin, size_t end) {
+  HWY_ASSERT(group.num_rows == job.out.rows);
+  if (group.num_cols == 0) return kernel(job, x, begin, end, index);
+  if (group.num_rows == 1) {
+    kernel(job, x, begin, end, index);
+    return HWY_DYNAMIC_DISPATCH(AddOneRowOnTarget)(group, job.w, begin, end,
+                                                   job.out.Row(0).data());
+  }
+  const bool in_place = IsInPlace(group);
+  DecodedCols decoded;
+  alignas(64) float sums[kPieceRows * kTaskPanels * kPanelRows];
+  for (; begin < end; begin += kTaskPanels) {
+    const size_t task_end = HWY_MIN(begin + kTaskPanels, end);
+    decoded.first = decoded.last = 0;
+    decoded.num_panels = task_end - begin;
+    for (size_t row = 0; row < group.num_rows; row += kPieceRows) {
+      const size_t count = HWY_MIN(kPieceRows, group.num_rows - row);
+      MatMulJob piece = job;
+      piece.out = job.out.Rows(row, count);
+      const MatrixView<float> out = piece.out;
+      if (!in_place) {
+        // Results are stored all at once, so their cache lines should be there.
+        for (size_t r = 0; r < count; ++r) {
+          for (size_t panel = begin; panel < task_end; ++panel) {
+            __builtin_prefetch(out.Row(r).data() + panel * kPanelRows, 1);
+          }
+        }
+        // The kernel writes to the place of a panel in a whole row.
+        piece.out = {sums - begin * kPanelRows, count, out.cols,
+                     (task_end - begin) * kPanelRows};
+      }
+      const bool own = index.empty();
+      kernel(piece, own ? x + row * (job.w.cols / kTileCols) : x, begin,
+             task_end, own ? index : index.subspan(row, count));
+      AddRows(group, job.w, begin, row, row + count, piece.out, out, decoded);
+    }
+  }
+}
+
+// Returns `count` values at `memory`, and moves it after them.
+template <class T>
+T* Take(size_t count, uint8_t*& memory) {
+  T* const taken = reinterpret_cast<T*>(memory);
+  memory += count * sizeof(T);
+  return taken;
+}
+
+}  // namespace
+
+OutlierRows::OutlierRows(size_t x_rows, size_t rows, size_t cols,
+                         uint8_t* memory)
+    : num_blocks_(cols / kTileCols), stride_(MaxOutliers(cols)) {
+  outliers_ = Take<Outlier>(x_rows * stride_, memory);
+  counts_ = Take<uint32_t>(x_rows, memory);
+  grouped_ = Take<Outlier>(rows * stride_, memory);
+  grouped_counts_ = Take<uint32_t>(rows, memory);
+  cols_ = Take<uint32_t>(rows * stride_, memory);
+  num_cols_ = Take<uint32_t>(rows, memory);
+  blocks_ = Take<Block>(rows * num_blocks_, memory);
+}
+
+size_t OutlierRows::Bytes(size_t x_rows, size_t rows, size_t cols) {
+  const size_t stride = MaxOutliers(cols);
+  return x_rows * (stride * sizeof(Outlier) + sizeof(uint32_t)) +
+         rows * (stride * (sizeof(Outlier) + sizeof(uint32_t)) +
+                 2 * sizeof(uint32_t) + cols / kTileCols * sizeof(Block));
+}
+
+void OutlierRows::Quantize(std::span<const float> x, size_t row,
+                           Int8Block* out) {
+  counts_[row] = QuantizeRow(x, out, outliers_ + row * stride_);
+}
+
+void OutlierRows::Group(RowIndex index, size_t first, size_t count) {
+  for (size_t done = 0; done < count; done += kOutlierRows) {
+    GroupRows(index, first + done, HWY_MIN(kOutlierRows, count - done));
+  }
+}
+
+void OutlierRows::GroupRows(RowIndex index, size_t first, size_t count) {
+  Block* const blocks = blocks_ + first * num_blocks_;
+  std::memset(blocks, 0, num_blocks_ * sizeof(Block));
+  for (size_t r = first; r < first + count; ++r) {
+    for (const Outlier& o : Row(RowOfX(index, r))) {
+      blocks[o.at / kTileCols].bits |= 1u << (o.at % kTileCols);
+    }
+  }
+  uint32_t* const cols = cols_ + first * stride_;
+  uint32_t num_cols = 0;
+  for (size_t b = 0; b < num_blocks_; ++b) {
+    blocks[b].before = num_cols;
+    for (uint32_t bits = blocks[b].bits; bits != 0; bits &= bits - 1) {
+      cols[num_cols++] =
+          static_cast<uint32_t>(b * kTileCols + std::countr_zero(bits));
+    }
+  }
+  num_cols_[first] = num_cols;
+  for (size_t r = first; r < first + count; ++r) {
+    Outlier* to = grouped_ + r * stride_;
+    const std::span<const Outlier> row = Row(RowOfX(index, r));
+    for (const Outlier& o : row) {
+      const Block& block = blocks[o.at / kTileCols];
+      const uint32_t lower = (1u << (o.at % kTileCols)) - 1;
+      *to++ = {block.before +
+                   static_cast<uint32_t>(std::popcount(block.bits & lower)),
+               o.value};
+    }
+    grouped_counts_[r] = static_cast<uint32_t>(row.size());
+  }
+}
+
+void Int8PanelsWithOutliers(Int8Kernel& kernel, const OutlierRows& outliers,
+                            const MatMulJob& job, const Int8Block* x,
+                            RowIndex index, size_t first, size_t begin,
+                            size_t end) {
+  for (size_t done = 0; done < job.out.rows; done += kOutlierRows) {
+    const size_t row = first + done;
+    const size_t count = HWY_MIN(kOutlierRows, job.out.rows - done);
+    MatMulJob piece = job;
+    piece.out = job.out.Rows(done, count);
+    const bool own = index.empty();
+    GroupPanels(kernel, outliers.GroupAt(row, count), piece,
+                own ? x + row * (job.w.cols / kTileCols) : x,
+                own ? index : index.subspan(row, count), begin, end);
+  }
+}
+
+}  // namespace gemma::internal
+#endif  // HWY_ONCE
