@@ -24,8 +24,8 @@ namespace gemma::internal {
 enum class Arithmetic {
   // Multiplies and sums the values of w and x in float32.
   kFloat32,
-  // Quantized w: x is rounded to int8, with one scale for each 32 columns, and
-  // products of codes are exact. Other w: as kFloat32.
+  // Quantized w: x is rounded to int8, with one scale for each 32 columns, but
+  // for outliers. Products of codes are exact. Other w: as kFloat32.
   kInt8,
   // As kInt8, but if w is bfloat16 and the CPU has products of bfloat16, a call
   // with many rows of x rounds x to bfloat16. Then a row's result differs
