@@ -4,6 +4,7 @@
 
 #include "ops/products/mat_mul_kernels.h"
 #include "ops/products/unpacked_panels.h"
+#include "ops/targets.h"
 
 // ---- 1. Compile part 2 once per SIMD target.
 #undef HWY_TARGET_INCLUDE
@@ -87,7 +88,7 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, RowIndex index,
   if constexpr (TraitsOf(kLayout).has_row_units) {
     // Units follow the tiles, where no other fetch reaches.
     for (size_t i = 0; i < count; ++i) {
-      Fetch<UnitBytes(kLayout)>(Units<kLayout>(job.w, panel + i));
+      Fetch<UnitBytes(kLayout)>(RestOf<kLayout>(job.w, panel + i));
     }
   }
   const size_t ahead_bytes = GetPanelReads().ahead_bytes;
@@ -240,18 +241,15 @@ void Int8Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
 
 void Unpack(const PackedView& w, size_t panel, size_t begin, size_t end,
             CodeForm form, const uint8_t* next, UnpackedPanel& out) {
-  HWY_ASSERT(TraitsOf(w.layout).code_bits != 0 && begin < end);
-  HWY_ASSERT(end - begin <= (FormOf(w.layout, form) == CodeForm::kWide
-                                 ? kWidenedCols
-                                 : kUnpackedCols));
+#if HWY_TARGETS & HWY_AVX3_DL
+  if (form == CodeForm::kLevels ||
+      (form == CodeForm::kCodes && ChoseAvx512Vnni())) {
+    return N_AVX3_DL::UnpackOnTarget(w, panel, begin, end, form, next, out);
+  }
+#endif
 #if HWY_TARGETS & HWY_AVX2
   if (form <= CodeForm::kWide) {
     return N_AVX2::UnpackOnTarget(w, panel, begin, end, form, next, out);
-  }
-#endif
-#if HWY_TARGETS & HWY_AVX3_DL
-  if (form == CodeForm::kLevels) {
-    return N_AVX3_DL::UnpackOnTarget(w, panel, begin, end, form, next, out);
   }
 #elif HWY_ARCH_ARM_A64
   if (form >= CodeForm::kLevels) {

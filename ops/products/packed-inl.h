@@ -222,21 +222,26 @@ HWY_INLINE VF LoadSteps(const uint8_t* HWY_RESTRICT from, size_t v) {
   return hn::ConvertTo(DF(), hn::PromoteTo(DI32(), steps));
 }
 
-// Returns the units of a panel's rows, for layouts that have them. Only the
-// width is a variable, because a kernel calls this for each panel.
+// As w.Panel and w.Rest, for whole blocks of codes. The traits of a layout that
+// is a variable take longer to find than a few tiles take to read.
 template <Layout kLayout>
-HWY_INLINE const uint8_t* Units(const PackedView& w, size_t panel) {
-  constexpr size_t kBlockCols = TraitsOf(kLayout).block_cols;
-  constexpr size_t kBlockBytes = PanelBlockBytes(kLayout);
+HWY_INLINE const uint8_t* PanelOf(const PackedView& w, size_t panel) {
+  constexpr size_t kBlockBytes = PanelBlockBytes(kLayout) + RestBytes(kLayout);
   constexpr size_t kUnitBytes = UnitBytes(kLayout);
-  const size_t blocks = w.cols / kBlockCols * kBlockBytes;
-  return w.data + panel * (blocks + kUnitBytes) + blocks;
+  const size_t blocks = w.cols / TraitsOf(kLayout).block_cols;
+  return w.data + panel * (blocks * kBlockBytes + kUnitBytes);
+}
+template <Layout kLayout>
+HWY_INLINE const uint8_t* RestOf(const PackedView& w, size_t panel) {
+  constexpr size_t kBlockBytes = PanelBlockBytes(kLayout);
+  const size_t blocks = w.cols / TraitsOf(kLayout).block_cols;
+  return PanelOf<kLayout>(w, panel) + blocks * kBlockBytes;
 }
 
-// Loads the units of part v of the rows.
+// Loads the units of part v of a panel's rows, for layouts that have them.
 template <Layout kLayout>
 HWY_INLINE VF LoadUnits(const PackedView& w, size_t panel, size_t v) {
-  return LoadBF16(Units<kLayout>(w, panel), v);
+  return LoadBF16(RestOf<kLayout>(w, panel), v);
 }
 
 // Loads the scale and offset of each row, part v, for a group of columns of a
@@ -282,11 +287,11 @@ HWY_INLINE void ForEachTile(const PackedView& w, size_t panel, size_t begin,
                             size_t end, Body body) {
   constexpr size_t kBlockCols = TraitsOf(kLayout).block_cols;
   constexpr size_t kTiles = kBlockCols / kTileCols;
-  const uint8_t* block =
-      w.Panel(panel) + begin / kBlockCols * PanelBlockBytes(kLayout);
+  const uint8_t* block = PanelOf<kLayout>(w, panel) +
+                         begin / kBlockCols * PanelBlockBytes(kLayout);
   const uint8_t* rest = nullptr;
   if constexpr (RestBytes(kLayout) != 0) {
-    rest = w.Rest(panel) + begin / kTileCols * RestBytes(kLayout);
+    rest = RestOf<kLayout>(w, panel) + begin / kTileCols * RestBytes(kLayout);
   }
   size_t tile = begin % kBlockCols / kTileCols;
   for (size_t col = begin; col < end; col += kTileCols) {

@@ -1,5 +1,6 @@
-// Unpacks the codes of panels to bytes on AVX2 and, as signed levels, on
-// AVX-512 VNNI and 64-bit ARM. Kernels include this file once per SIMD target.
+// Unpacks the codes of panels to bytes on AVX2 and AVX-512 VNNI and, as signed
+// levels, on the latter and 64-bit ARM. Kernels include this file once per SIMD
+// target.
 
 #include <cstddef>
 #include <cstdint>
@@ -61,19 +62,19 @@ HWY_INLINE void StoreTile(const Tile& tile, CodeForm form,
 
 #else
 
-// Stores a code vector, or its signed levels in 16 bits. On AVX-512 VNNI, its
-// signed levels.
+// Stores a code vector, or its signed levels: on AVX2 in 16 bits, on AVX-512
+// VNNI in 8.
 template <Layout kLayout>
-HWY_INLINE void StoreCodes(VU32 codes, [[maybe_unused]] bool widen,
+HWY_INLINE void StoreCodes(VU32 codes, [[maybe_unused]] CodeForm form,
                            size_t vector, size_t v, uint8_t* HWY_RESTRICT out) {
   const DU8 du8;
   VU8 code = hn::BitCast(du8, codes);
   uint8_t* to = out + vector * kCodeVectorBytes + v * 4 * LanesF();
   const VU8 zero = hn::Set(du8, static_cast<uint8_t>(kZero<kLayout>));
   if constexpr (HWY_TARGET == HWY_AVX3_DL) {
-    code = hn::Sub(code, zero);
+    if (form == CodeForm::kLevels) code = hn::Sub(code, zero);
   } else if constexpr (!IsNarrow(kLayout)) {
-    if (widen) {
+    if (form == CodeForm::kWide) {
       const hn::Repartition<int16_t, DF> d16;
       const auto level = hn::BitCast(d16, hn::Sub(code, zero));
       to += vector * kCodeVectorBytes;
@@ -91,8 +92,7 @@ HWY_INLINE void StoreTile(const Tile& tile, CodeForm form,
                           uint8_t* HWY_RESTRICT out) {
   Unroll<kCodeVectors>([&](auto g) GEMMA_LAMBDA {
     for (size_t v = 0; v < kColVectors; ++v) {
-      StoreCodes<kLayout>(Codes<kLayout, g>(tile, v), form == CodeForm::kWide,
-                          g, v, out);
+      StoreCodes<kLayout>(Codes<kLayout, g>(tile, v), form, g, v, out);
     }
   });
 }
@@ -106,7 +106,9 @@ HWY_NOINLINE void UnpackCols(const PackedView& w, size_t panel, size_t begin,
   if constexpr (TraitsOf(kLayout).code_bits != 0) {
     const DF df;
     form = FormOf(kLayout, form);
-    const size_t vectors = kCodeVectors * (form == CodeForm::kWide ? 2 : 1);
+    const size_t widths = form == CodeForm::kWide ? 2 : 1;
+    const size_t vectors = kCodeVectors * widths;
+    HWY_ASSERT(begin < end && end - begin <= kUnpackedCols / widths);
     uint8_t* HWY_RESTRICT codes = out.codes;
     float* HWY_RESTRICT scales = out.scales;
     float* HWY_RESTRICT offsets = out.offsets;
@@ -141,6 +143,8 @@ HWY_NOINLINE void UnpackCols(const PackedView& w, size_t panel, size_t begin,
       hn::Store(units, df, out.units + v * LanesF());
     }
     out.num_blocks = (end - begin) / kTileCols;
+  } else {
+    HWY_ASSERT(false);  // no codes
   }
 }
 
