@@ -13,9 +13,13 @@ constexpr unsigned kQuantized = 1;
 constexpr unsigned kBf16 = 2;
 constexpr unsigned kFloat = 4;  // float32 and float16
 constexpr unsigned kAll = kQuantized | kBf16 | kFloat;
+constexpr unsigned kGroupsOf16 = 8;  // 16 columns share a scale
 
 unsigned KindOf(Layout layout) {
-  if (TraitsOf(layout).code_bits != 0) return kQuantized;
+  const LayoutTraits traits = TraitsOf(layout);
+  if (traits.code_bits != 0) {
+    return kQuantized | (traits.scale_cols == 16 ? kGroupsOf16 : 0);
+  }
   return layout == Layout::kBF16 ? kBf16 : kFloat;
 }
 
@@ -31,9 +35,12 @@ struct Rule {
   bool (*holds)() = nullptr;
 };
 
-// From this many rows on, unpacking panels pays: with AVX2, and with tiles,
-// which have 16 rows of x.
+// From this many rows on, unpacking panels pays: with AVX2; with AVX-512 VNNI,
+// where multiplying takes less time, sooner if scales take much of it; and with
+// tiles, which have 16 rows of x.
 constexpr size_t kMinUnpackedRows = 4;
+constexpr size_t kMinAvx512VnniRows = 96;
+constexpr size_t kMinAvx512VnniRowsOf16 = 32;
 constexpr size_t kMinAmxRows = 16;
 
 // The first rule that holds decides. All that begin with kInt8 give the same
@@ -46,6 +53,10 @@ constexpr size_t kMinAmxRows = 16;
 constexpr Rule kRules[] = {
     {kQuantized, 1, Arithmetic::kInt8, kAmxInt8, Kernel::kAmxInt8, kMinAmxRows,
      ChoseAvx512Vnni},
+    {kQuantized, 1, Arithmetic::kInt8, kAvx512Vnni, Kernel::kAvx512Vnni,
+     kMinAvx512VnniRows, ChoseAvx512Vnni},
+    {kGroupsOf16, 1, Arithmetic::kInt8, kAvx512Vnni, Kernel::kAvx512Vnni,
+     kMinAvx512VnniRowsOf16, ChoseAvx512Vnni},
     {kQuantized, 1, Arithmetic::kInt8, kAvxVnni, Kernel::kAvxVnni,
      kMinUnpackedRows, ChoseAvx2},
     {kQuantized, 1, Arithmetic::kInt8, kAvx2, Kernel::kAvx2, kMinUnpackedRows,
@@ -81,6 +92,7 @@ std::string NameOf(Kernel kernel) {
     case Kernel::kFloat:
     case Kernel::kInt8:
     case Kernel::kAvx2:
+    case Kernel::kAvx512Vnni:
       return ChosenTarget();
     case Kernel::kAvxVnni:
       return FeatureNames(kAvxVnni).front();

@@ -17,6 +17,7 @@ enum class Kernel {
   kInt8,         // Int8Panels
   kAvx2,         // Avx2Panels
   kAvxVnni,      // AvxVnniPanels
+  kAvx512Vnni,   // Avx512VnniPanels
   kNeonFewRows,  // NeonFewRowsPanels
   kNeonDotProd,  // NeonDotProdPanels
   kNeonI8mm,     // NeonI8mmPanels

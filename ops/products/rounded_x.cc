@@ -49,6 +49,7 @@ void RoundedX::Round(const PackedView& w) {
     case Kernel::kInt8:
     case Kernel::kAvx2:
     case Kernel::kAvxVnni:
+    case Kernel::kAvx512Vnni:
     case Kernel::kNeonFewRows:
     case Kernel::kNeonDotProd:
     case Kernel::kNeonI8mm:
@@ -109,6 +110,8 @@ void RoundedX::Run(size_t first, const PackedView& w,
       return run(Avx2Panels);
     case Kernel::kAvxVnni:
       return run(AvxVnniPanels);
+    case Kernel::kAvx512Vnni:
+      return run(Avx512VnniPanels);
     case Kernel::kNeonFewRows:
       return run(NeonFewRowsPanels);
     case Kernel::kNeonDotProd:

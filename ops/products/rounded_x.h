@@ -43,11 +43,12 @@ class RoundedX {
   }
 
   // Whether a product with w costs about the same if Run computes it in pieces
-  // of some rows. Kernels with tiles unpack w, or read it again, for each
-  // piece, which takes a larger share of their time.
+  // of some rows. Kernels with tiles and those of AVX-512 unpack w, or read it
+  // again, for each piece, which takes a larger share of their time.
   bool CanDivideRows(const PackedView& w) const {
     const Kernel kernel = KernelOf(w, num_rows());
-    return IsInt8(kernel) && kernel != Kernel::kAmxInt8;
+    return IsInt8(kernel) && kernel != Kernel::kAmxInt8 &&
+           kernel != Kernel::kAvx512Vnni;
   }
 
   // Computes panels [begin, end) of the product of rows [first, first +

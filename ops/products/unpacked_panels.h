@@ -56,8 +56,8 @@ constexpr CodeForm FormOf(Layout layout, CodeForm form) {
 
 // Unpacks columns [begin, end) of a panel, multiples of the columns of its
 // blocks, to FormOf(w.layout, form). AVX2 has the first two forms, AVX-512 VNNI
-// the third, 64-bit ARM the last two. Fetches as many bytes from `next` into
-// the cache, unless it is null.
+// the first and the third, 64-bit ARM the last two. Fetches as many bytes from
+// `next` into the cache, unless it is null.
 void Unpack(const PackedView& w, size_t panel, size_t begin, size_t end,
             CodeForm form, const uint8_t* next, UnpackedPanel& out);
 
@@ -112,6 +112,11 @@ void Avx2Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
                 size_t end, RowIndex index = {});
 void AvxVnniPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
                    size_t end, RowIndex index = {});
+
+// As Int8Panels on the target AVX-512 VNNI, which also rounded x, with the same
+// bits.
+void Avx512VnniPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
+                      size_t end, RowIndex index = {});
 
 // As Int8Panels, with the same bits. The first unpacks nothing, for few rows.
 // Need FEAT_DotProd, the last also FEAT_I8MM.

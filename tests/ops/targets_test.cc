@@ -186,6 +186,8 @@ TEST(KernelTable, WeightsRowsAndCpu) {
                          : Kernel::kAvx2;
   const Kernel many =
       ChoseAvx512Vnni() && MayUse(kAmxInt8) ? Kernel::kAmxInt8 : int8;
+  const Kernel more =
+      ChoseAvx512Vnni() && many == int8 ? Kernel::kAvx512Vnni : many;
   const bool dots_of_bf16 = IsAmd() && HasAvx512Bf16();
   const Kernel bf16 = HasAmxBf16()   ? Kernel::kAmxBf16
                       : dots_of_bf16 ? Kernel::kAvx512Bf16
@@ -196,6 +198,11 @@ TEST(KernelTable, WeightsRowsAndCpu) {
   EXPECT_EQ(choose(kCodes, 64, 15, Arithmetic::kFastest), int8);
   EXPECT_EQ(choose(kCodes, 64, 16, Arithmetic::kFastest), many);
   EXPECT_EQ(choose(kCodes, 64, 16, Arithmetic::kInt8), many);
+  EXPECT_EQ(choose(kCodes, 64, 95, Arithmetic::kInt8), many);
+  EXPECT_EQ(choose(kCodes, 64, 96, Arithmetic::kInt8), more);
+  constexpr Layout kGroupsOf16 = LayoutOf(Format::kQ6_K);
+  EXPECT_EQ(choose(kGroupsOf16, 64, 31, Arithmetic::kInt8), many);
+  EXPECT_EQ(choose(kGroupsOf16, 64, 32, Arithmetic::kInt8), more);
   EXPECT_EQ(choose(kCodes, 64, 32, Arithmetic::kFloat32), Kernel::kFloat);
   EXPECT_EQ(choose(Layout::kBF16, 64, 31, Arithmetic::kFastest),
             Kernel::kFloat);
