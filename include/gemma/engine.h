@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "gemma/engine_metrics.h"
 #include "gemma/export.h"
 #include "gemma/generate.h"
 #include "gemma/model.h"
@@ -63,6 +64,9 @@ struct Completion {
   std::vector<TokenId> tokens;  // without a stop token
   GenerateStats stats;          // reused_tokens: computed by other requests
   double queued_seconds = 0;    // until the engine began the prompt
+  RequestTimes times;           // when its parts happened
+  // Seconds from `times.queued` to each of `tokens`, as in `times.first_token`.
+  std::vector<double> token_seconds;
 };
 
 // A handle to the answer of a request. Movable. Any thread may use it, even
@@ -81,6 +85,10 @@ class GEMMA_EXPORT Ticket {
 
   // Returns whether the answer is there: Wait returns at once.
   bool done() const;
+
+  // Returns when the parts of the request so far happened. Never waits for a
+  // pass.
+  RequestTimes times() const;
 
   // Waits for the answer and returns it. The reference stays valid as long as
   // the ticket. A cancelled or late request is not an error: see its stop
@@ -145,6 +153,10 @@ class GEMMA_EXPORT Engine {
   // functions of requests. Fails as Generate does. If the queue is full,
   // returns ResourceExhausted, which names the limit.
   absl::StatusOr<Ticket> Submit(Request request);
+
+  // Returns the engine's state. Any thread may call it, also in functions of
+  // requests and in taps. Never waits for a pass, and allocates nothing.
+  EngineSnapshot Snapshot() const;
 
  private:
   class Impl;

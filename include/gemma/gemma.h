@@ -9,6 +9,7 @@
 #include "gemma/classifier.h"
 #include "gemma/embedder.h"
 #include "gemma/engine.h"
+#include "gemma/engine_metrics.h"
 #include "gemma/error_reason.h"
 #include "gemma/export.h"
 #include "gemma/feature_tap.h"

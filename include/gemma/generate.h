@@ -110,6 +110,9 @@ enum class StopReason {
   kGrammarEnd    // the grammar allows no more text
 };
 
+// Number of reasons, for arrays with a place for each.
+inline constexpr size_t kNumStopReasons = 7;
+
 // Counts and times of an answer.
 struct GenerateStats {
   // Number of prompt tokens in the session: all of them, or fewer if kCancelled

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "src/base/status_macros.h"
+#include "src/base/stopwatch.h"
 #include "src/batch/running_request.h"
 
 namespace gemma::internal {
@@ -26,11 +27,18 @@ size_t SharedPrompt(const RunningRequest& request,
 
 }  // namespace
 
+size_t Batcher::NumRows(absl::Span<const Part> parts) {
+  size_t rows = 0;
+  for (const Part& part : parts) rows += part.segment.words.size();
+  return rows;
+}
+
 Batcher::Batcher(const Model& model, const Tokenizer& tokenizer,
-                 Executor& executor, const EngineOptions& options)
+                 Executor& executor, const EngineOptions& options, Meter& meter)
     : model_(model),
       tokenizer_(tokenizer),
       executor_(executor),
+      meter_(meter),
       pool_(model, SequenceOptions(options), options.reuse_bytes) {}
 
 SessionOptions Batcher::SequenceOptions(const EngineOptions& options) {
@@ -47,7 +55,9 @@ void Batcher::Add(std::shared_ptr<Ticket::State> ticket) noexcept {
     running_.push_back(std::make_unique<RunningRequest>(ticket, model_,
                                                         tokenizer_, executor_));
   });
-  if (!status.ok()) ticket->Finish(std::move(status));
+  if (status.ok()) return;
+  meter_.Ended(Meter::Stage::kQueue, std::nullopt);
+  ticket->Finish(std::move(status));
 }
 
 void Batcher::Step() {
@@ -79,6 +89,7 @@ void Batcher::Step() {
   if (!parts.empty()) RunPass(parts);
   if (alone && piece.has_value()) RunPass({&*piece, 1});
   Sweep();
+  MeterSequences();
 }
 
 RunningRequest* Batcher::NextInPrompt() {
@@ -96,6 +107,7 @@ bool Batcher::Start(RunningRequest& request) {
   absl::StatusOr<std::optional<Session>> session = Begin(request);
   if (session.ok() && session->has_value()) {
     request.Start(**std::move(session));
+    meter_.Reused(request.position());
     return true;
   }
   const bool others =
@@ -190,19 +202,33 @@ void Batcher::RunPass(absl::Span<const Part> parts) {
   if (parts.size() == 1) segments[0].needed = &parts[0].request->needed();
   const size_t vocab_size = model_.config().vocab_size;
   logits_.resize(std::max(logits_.size(), rows * vocab_size));
+  const Stopwatch stopwatch;
   const absl::Status status = Session::Impl::RunPass(
       sessions, segments, {logits_.data(), rows, vocab_size});
   if (!status.ok()) {
     for (const Part& part : parts) part.request->Fail(status);
     return;
   }
+  Count(parts, stopwatch.seconds());
   float* logits = logits_.data();
   for (const Part& part : parts) {
     const size_t count = NumLogits(part.segment);
+    const size_t tokens = part.request->num_tokens();
     part.request->Took(part.segment, {logits, count, vocab_size});
+    meter_.Chose(part.request->num_tokens() - tokens);
     logits += count * vocab_size;
     if (!part.request->ended()) AddCheckpoint(*part.request);
   }
+}
+
+void Batcher::Count(absl::Span<const Part> parts, double seconds) {
+  size_t prompt_rows = 0;
+  for (const Part& part : parts) {
+    if (part.segment.position < part.request->prompt().size()) {
+      prompt_rows += part.segment.words.size();
+    }
+  }
+  meter_.Passed(NumRows(parts), prompt_rows, seconds);
 }
 
 // A checkpoint also serves the positions before it that a rollback can reach.
@@ -230,6 +256,30 @@ size_t Batcher::NumCheckpoints() const {
   return count;
 }
 
+uint64_t Batcher::CheckpointBytes() const {
+  uint64_t bytes = 0;
+  for (const auto& request : running_) {
+    if (!request->started()) continue;
+    const Session::Impl& session = request->session();
+    bytes += session.num_checkpoints() * session.checkpoint_bytes();
+  }
+  return bytes;
+}
+
+void Batcher::MeterSequences() const {
+  const SequencePool::Usage kept = pool_.usage();
+  Meter::Sequences held = {.kept_sequences = kept.sequences,
+                           .kept_tokens = kept.tokens,
+                           .pool_bytes = kept.bytes + CheckpointBytes()};
+  for (const auto& request : running_) {
+    if (!request->started()) continue;
+    held.running_tokens += request->position();
+    held.running_bytes +=
+        pool_.sequence_bytes() + request->session().row_bytes();
+  }
+  meter_.Holds(held);
+}
+
 void Batcher::CancelAll() noexcept {
   for (const auto& request : running_) {
     request->Cancel();
@@ -251,12 +301,16 @@ void Batcher::Sweep() noexcept {
     }
     const std::unique_ptr<RunningRequest> request = std::move(*it);
     it = running_.erase(it);
-    std::optional<Session> session = request->Finish();
-    if (!session.has_value()) continue;
-    // If memory runs out, no request reuses the sequence.
-    Guarded([&] {
-      pool_.Keep(*std::move(session), request->pieces(), NumCheckpoints());
-    }).IgnoreError();
+    request->Finish(meter_, [&](std::optional<Session> session) {
+      if (session.has_value()) {
+        // If memory runs out, no request reuses the sequence.
+        Guarded([&] {
+          pool_.Keep(*std::move(session), request->pieces(), NumCheckpoints());
+        }).IgnoreError();
+      }
+      session.reset();
+      MeterSequences();
+    });
   }
 }
 

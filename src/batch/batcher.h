@@ -4,6 +4,7 @@
 #define GEMMA_SRC_BATCH_BATCHER_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <list>
 #include <memory>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "gemma/engine.h"
+#include "src/batch/meter.h"
 #include "src/batch/running_request.h"
 #include "src/batch/sequence_pool.h"
 #include "src/forward/executor.h"
@@ -24,16 +26,18 @@ namespace gemma::internal {
 // calls always have the same effects.
 class Batcher {
  public:
-  // `tokenizer` and `executor` belong to `model`.
+  // `tokenizer` and `executor` belong to `model`. `meter` must outlive the
+  // batcher.
   Batcher(const Model& model, const Tokenizer& tokenizer, Executor& executor,
-          const EngineOptions& options);
+          const EngineOptions& options, Meter& meter);
 
   // The options of each request's session.
   static SessionOptions SequenceOptions(const EngineOptions& options);
 
   size_t num_running() const { return running_.size(); }
 
-  // Adds a request. If memory runs out, finishes its ticket at once.
+  // Adds a request that the meter has admitted. If memory runs out, finishes
+  // its ticket at once.
   void Add(std::shared_ptr<Ticket::State> ticket) noexcept;
 
   // Computes a token of each running answer, and a piece of one prompt. May
@@ -52,6 +56,8 @@ class Batcher {
     RunningRequest* request = nullptr;
     Segment segment;
   };
+
+  static size_t NumRows(absl::Span<const Part> parts);
 
   // The next request with some of its prompt left, or null. Moves it to the end
   // of the list.
@@ -73,8 +79,13 @@ class Batcher {
   bool IsBranch(const RunningRequest& request, size_t position) const;
 
   void RunPass(absl::Span<const Part> parts);
+  // Counts a pass that took this long.
+  void Count(absl::Span<const Part> parts, double seconds);
   void AddCheckpoint(RunningRequest& request);
   size_t NumCheckpoints() const;
+  uint64_t CheckpointBytes() const;
+  // Tells the meter what the sequences hold.
+  void MeterSequences() const;
 
   // Removes the requests that have ended, finishes their tickets, and keeps
   // their sequences.
@@ -83,6 +94,7 @@ class Batcher {
   const Model model_;
   const Tokenizer& tokenizer_;
   Executor& executor_;
+  Meter& meter_;
   SequencePool pool_;
   Running running_;
   std::vector<float> logits_;  // of a pass

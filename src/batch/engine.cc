@@ -16,6 +16,7 @@
 #include "src/base/sizes.h"
 #include "src/base/status_macros.h"
 #include "src/batch/batcher.h"
+#include "src/batch/meter.h"
 #include "src/batch/request_queue.h"
 #include "src/batch/running_request.h"
 #include "src/generate/answer.h"
@@ -52,7 +53,8 @@ class Engine::Impl {
         executor_(executor),
         options_(options),
         max_rows_(executor.max_rows()),
-        batcher_(model, tokenizer, executor, options),
+        meter_(options),
+        batcher_(model, tokenizer, executor, options, meter_),
         queue_(options.max_queued, options.max_queued_per_client) {}
 
   // Throws if no thread can be started.
@@ -93,11 +95,18 @@ class Engine::Impl {
                                                  &executor_);
     {
       const std::lock_guard lock(mutex_);
-      GEMMA_RETURN_IF_ERROR(queue_.Push(state));
+      const absl::Status pushed = queue_.Push(state);
+      if (!pushed.ok()) {
+        meter_.Refused();
+        return pushed;
+      }
+      meter_.Queued(state->prompt().size());
     }
     wake_.notify_one();
     return Ticket(std::move(state));
   }
+
+  EngineSnapshot Snapshot() const { return meter_.Get(); }
 
  private:
   // Ends every request, even if something throws.
@@ -112,6 +121,7 @@ class Engine::Impl {
     }
     batcher_.CancelAll();
     while (const RequestQueue::Item item = Pop()) {
+      meter_.EndedInQueue(item->prompt().size(), StopReason::kCancelled);
       item->FinishUnbegun(StopReason::kCancelled);
     }
   }
@@ -129,6 +139,7 @@ class Engine::Impl {
     while (batcher_.num_running() < options_.max_sequences) {
       RequestQueue::Item item = Pop();
       if (item == nullptr) return;
+      meter_.Admitted(item->prompt().size());
       batcher_.Add(std::move(item));
     }
   }
@@ -155,6 +166,7 @@ class Engine::Impl {
         const std::lock_guard lock(mutex_);
         queue_.Remove(item);
       }
+      meter_.EndedInQueue(item->prompt().size(), reason);
       if (asked.ok()) {
         item->FinishUnbegun(*reason);
       } else {
@@ -167,7 +179,8 @@ class Engine::Impl {
   const Executor& executor_;
   const EngineOptions options_;
   const size_t max_rows_;  // of a pass
-  Batcher batcher_;        // used only by the thread
+  Meter meter_;
+  Batcher batcher_;  // used only by the thread
 
   std::mutex mutex_;  // guards queue_ and stop_
   std::condition_variable wake_;
@@ -223,5 +236,7 @@ Engine& Engine::operator=(Engine&& other) noexcept {
 absl::StatusOr<Ticket> Engine::Submit(Request request) {
   return NoThrow([&] { return impl_->Submit(std::move(request)); });
 }
+
+EngineSnapshot Engine::Snapshot() const { return impl_->Snapshot(); }
 
 }  // namespace gemma

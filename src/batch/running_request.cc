@@ -1,6 +1,7 @@
 #include "src/batch/running_request.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string_view>
 #include <utility>
 
@@ -21,6 +22,7 @@ void RunningRequest::Start(Session session) {
   completion_.stats.reused_tokens = position();
   completion_.queued_seconds = ticket_->seconds();
   stopwatch_ = Stopwatch();
+  ticket_->Started();
 }
 
 Segment RunningRequest::NextOfPrompt(size_t end) {
@@ -70,10 +72,13 @@ void RunningRequest::TookPrompt(const Segment& segment,
 }
 
 void RunningRequest::Choose(absl::Span<float> logits) {
+  const RequestTimes::TimePoint now = std::chrono::steady_clock::now();
   const std::optional<TokenId> token = answer_.Choose(logits);
   if (token.has_value()) {
     next_ = *token;
     completion_.tokens.push_back(next_);
+    completion_.token_seconds.push_back(ticket_->SecondsTo(now));
+    ticket_->Chose(now);
   }
   if (!answer_.status().ok()) return Fail(answer_.status());
   // A token that ends the answer need not be computed.
@@ -102,26 +107,31 @@ void RunningRequest::Fail(absl::Status status) {
   ended_ = true;
 }
 
-std::optional<Session> RunningRequest::Finish() {
+void RunningRequest::Finish(
+    Meter& meter, absl::FunctionRef<void(std::optional<Session>)> release) {
   if (status_.ok()) Call([&] { answer_.Finish(); });
   GenerateStats& stats = completion_.stats;
   stats.new_tokens = answer_.num_tokens();
   stats.stop_reason = answer_.stop_reason();
   stats.prompt_tokens = started() ? std::min(position(), prompt().size()) : 0;
+  Meter::Stage stage = Meter::Stage::kQueue;
   if (!started()) {
     completion_.queued_seconds = ticket_->seconds();
   } else if (in_prompt()) {
+    stage = Meter::Stage::kPrompt;
     stats.prefill_seconds = stopwatch_.seconds();
   } else {
+    stage = Meter::Stage::kAnswer;
     stats.decode_seconds = stopwatch_.seconds();
   }
-  std::optional<Session> session = std::exchange(session_, std::nullopt);
+  release(std::exchange(session_, std::nullopt));
   if (status_.ok()) {
+    meter.Ended(stage, stats.stop_reason);
     ticket_->Finish(std::move(completion_));
   } else {
+    meter.Ended(stage, std::nullopt);
     ticket_->Finish(std::move(status_));
   }
-  return session;
 }
 
 }  // namespace gemma::internal

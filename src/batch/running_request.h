@@ -15,6 +15,7 @@
 #include "gemma/session.h"
 #include "src/base/no_throw.h"
 #include "src/base/stopwatch.h"
+#include "src/batch/meter.h"
 #include "src/batch/ticket_state.h"
 #include "src/forward/executor.h"
 #include "src/generate/answer.h"
@@ -50,6 +51,7 @@ class RunningRequest {
 
   // Whether some of the prompt is left.
   bool in_prompt() const { return position() < prompt().size(); }
+  size_t num_tokens() const { return answer_.num_tokens(); }  // chosen
 
   // The next segment: the prompt up to `end`, or the token chosen last.
   Segment NextOfPrompt(size_t end);
@@ -65,9 +67,10 @@ class RunningRequest {
   bool ended() const { return ended_; }
   void Fail(absl::Status status);
 
-  // Finishes the ticket of a request that has ended. Returns the sequence, if
-  // it has one.
-  std::optional<Session> Finish();
+  // Finishes a request that has ended. Before its ticket is done, counts it and
+  // gives its sequence, if it has one, to `release`.
+  void Finish(Meter& meter,
+              absl::FunctionRef<void(std::optional<Session>)> release);
 
  private:
   // Runs `body`, which may call functions of the request. If it throws, the

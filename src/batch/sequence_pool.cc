@@ -103,6 +103,12 @@ void SequencePool::Checkpoint(Session::Impl& sequence, size_t checkpoints) {
   }
 }
 
+SequencePool::Usage SequencePool::usage() const {
+  Usage usage = {kept_.size(), 0, KeptBytes()};
+  for (const Kept& kept : kept_) usage.tokens += kept.session.position();
+  return usage;
+}
+
 uint64_t SequencePool::Bytes(const Session& session) const {
   const Session::Impl& impl = session.impl();
   return sequence_bytes_ + impl.row_bytes() +

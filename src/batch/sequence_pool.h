@@ -59,6 +59,16 @@ class SequencePool {
   // room. `checkpoints`: how many checkpoints the running sequences have.
   void Keep(Session session, const PromptPieces& pieces, size_t checkpoints);
 
+  // What is kept.
+  struct Usage {
+    size_t sequences = 0;
+    uint64_t tokens = 0;
+    uint64_t bytes = 0;
+  };
+  Usage usage() const;
+  // The caches of any sequence.
+  uint64_t sequence_bytes() const { return sequence_bytes_; }
+
   // Adds a checkpoint to a running sequence if there is room. Drops kept
   // sequences and counts `checkpoints` as Keep does.
   void Checkpoint(Session::Impl& sequence, size_t checkpoints);

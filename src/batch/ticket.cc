@@ -16,6 +16,7 @@ Ticket::State::State(Request request, std::thread::id engine_thread,
       executor_(executor),
       held_up_(absl::FailedPreconditionError(
           "Wait was called by a function that the request waits for")) {
+  times_.queued = queued_;
   const Grammar*& grammar = request_.options.grammar;
   if (grammar != nullptr) grammar = &grammar_.emplace(*grammar);
   std::function<bool()>& cancelled = request_.options.cancelled;
@@ -24,8 +25,27 @@ Ticket::State::State(Request request, std::thread::id engine_thread,
   };
 }
 
+RequestTimes Ticket::State::times() const {
+  const std::lock_guard lock(mutex_);
+  return times_;
+}
+
+void Ticket::State::Started() {
+  const std::lock_guard lock(mutex_);
+  times_.started = std::chrono::steady_clock::now();
+}
+
+void Ticket::State::Chose(RequestTimes::TimePoint time) {
+  const std::lock_guard lock(mutex_);
+  if (!times_.first_token.has_value()) times_.first_token = time;
+  times_.last_token = time;
+  ++times_.num_tokens;
+}
+
 void Ticket::State::Finish(absl::StatusOr<Completion> result) {
   const std::lock_guard lock(mutex_);
+  times_.ended = std::chrono::steady_clock::now();
+  if (result.ok()) result->times = times_;
   result_ = std::move(result);
   finished_.notify_all();
 }
@@ -68,6 +88,7 @@ Ticket& Ticket::operator=(Ticket&& other) noexcept {
 
 void Ticket::Cancel() { state_->Cancel(); }
 bool Ticket::done() const { return state_->done(); }
+RequestTimes Ticket::times() const { return state_->times(); }
 const absl::StatusOr<Completion>& Ticket::Wait() const {
   return state_->Wait();
 }

@@ -4,6 +4,7 @@
 #define GEMMA_SRC_BATCH_TICKET_STATE_H_
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -13,7 +14,6 @@
 #include "gemma/engine.h"
 #include "gemma/words.h"
 #include "src/base/internal.h"
-#include "src/base/stopwatch.h"
 #include "src/forward/executor.h"
 
 namespace gemma {
@@ -33,10 +33,20 @@ class Ticket::State {
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
 
   // Seconds since the request was submitted.
-  double seconds() const { return stopwatch_.seconds(); }
+  double seconds() const {
+    return SecondsOf(std::chrono::steady_clock::now() - queued_);
+  }
+  double SecondsTo(RequestTimes::TimePoint time) const {
+    return SecondsOf(time - queued_);
+  }
 
-  // Ends the request. Called once; no function of the request is called after
-  // it.
+  RequestTimes times() const;
+  // The engine begins the prompt now, or a token was chosen at `time`.
+  void Started();
+  void Chose(RequestTimes::TimePoint time);
+
+  // Ends the request and adds its times to the result. Called once; no function
+  // of the request is called after it.
   void Finish(absl::StatusOr<Completion> result);
   // As Finish, for a request that was never begun.
   void FinishUnbegun(StopReason reason);
@@ -51,17 +61,22 @@ class Ticket::State {
   }
 
  private:
+  static double SecondsOf(std::chrono::steady_clock::duration duration) {
+    return std::chrono::duration<double>(duration).count();
+  }
+
   Request request_;
   const Words prompt_;
   std::optional<Grammar> grammar_;  // copy of the request's grammar
   const std::thread::id engine_thread_;
   const Executor* const executor_;            // only compared; may be gone
   const absl::StatusOr<Completion> held_up_;  // for Wait, if HoldsUp()
-  const Stopwatch stopwatch_;
+  const RequestTimes::TimePoint queued_ = std::chrono::steady_clock::now();
   std::atomic<bool> cancelled_ = false;
 
-  mutable std::mutex mutex_;  // guards result_
+  mutable std::mutex mutex_;  // guards times_ and result_
   mutable std::condition_variable finished_;
+  RequestTimes times_;
   std::optional<absl::StatusOr<Completion>> result_;
 };
 

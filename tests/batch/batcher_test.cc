@@ -4,54 +4,16 @@
 #include "src/batch/batcher.h"
 
 #include <cstddef>
-#include <memory>
-#include <thread>
-#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "src/session/model_impl.h"
-#include "tests/support/error_of.h"
+#include "tests/support/batch_steps.h"
 #include "tests/support/requests.h"
 
 namespace gemma::internal {
 namespace {
 
 const Toy kToy = {"", "gemma3"};
-
-// A batcher and its requests.
-class Steps {
- public:
-  explicit Steps(const Model& model, const EngineOptions& options = {})
-      : batcher_(model, **model.tokenizer(), **model.impl().executor(),
-                 options) {}
-
-  // A request; Result() is its answer.
-  size_t Add(Request request) {
-    states_.push_back(
-        std::make_shared<Ticket::State>(std::move(request), std::thread::id()));
-    batcher_.Add(states_.back());
-    return states_.size() - 1;
-  }
-  void Step() { batcher_.Step(); }
-  size_t Finish() {
-    size_t steps = 0;
-    for (; batcher_.num_running() != 0; ++steps) batcher_.Step();
-    return steps;
-  }
-  bool done(size_t index) const { return states_[index]->done(); }
-  const Completion& Result(size_t index) const {
-    EXPECT_EQ(ErrorOf(states_[index]->Wait().status()), "OK");
-    return *states_[index]->Wait();
-  }
-  size_t Reused(size_t index) const {
-    return Result(index).stats.reused_tokens;
-  }
-
- private:
-  Batcher batcher_;
-  std::vector<std::shared_ptr<Ticket::State>> states_;
-};
 
 TEST(Batcher, AnswersAdvanceDuringPrefill) {
   const Model model = LoadSpeakingToy(kToy, 1, 64);

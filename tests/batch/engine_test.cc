@@ -18,6 +18,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/engines.h"
 #include "tests/support/error_of.h"
 #include "tests/support/requests.h"
 
@@ -28,51 +29,6 @@ using ::testing::HasSubstr;
 using Clock = std::chrono::steady_clock;
 
 const Toy kEngineToy = {"", "gemma3"};
-
-Engine MakeEngine(const Model& model, const EngineOptions& options = {}) {
-  auto engine = Engine::Create(model, options);
-  EXPECT_EQ(ErrorOf(engine.status()), "OK");
-  return *std::move(engine);
-}
-
-Ticket Submit(Engine& engine, Request request) {
-  auto ticket = engine.Submit(std::move(request));
-  EXPECT_EQ(ErrorOf(ticket.status()), "OK");
-  return *std::move(ticket);
-}
-
-Completion Answer(const Ticket& ticket) {
-  const absl::StatusOr<Completion>& completion = ticket.Wait();
-  EXPECT_EQ(ErrorOf(completion.status()), "OK");
-  return completion.ok() ? *completion : Completion();
-}
-
-// Holds an engine's thread in a function of a request until it is released.
-class Obstacle {
- public:
-  explicit Obstacle(Engine& engine) {
-    Request request = Ask({2, 5}, 1);
-    request.on_text = [](std::string_view) { return true; };
-    request.options.cancelled = [this] {
-      if (!std::exchange(asked_, true)) reached_.count_down();
-      released_.wait();
-      return false;
-    };
-    ticket_.emplace(Submit(engine, std::move(request)));
-    reached_.wait();
-  }
-  ~Obstacle() { Release(); }
-  void Release() {
-    if (!std::exchange(open_, true)) released_.count_down();
-  }
-
- private:
-  bool asked_ = false;  // used by the engine's thread
-  std::latch reached_{1};
-  std::latch released_{1};
-  bool open_ = false;
-  std::optional<Ticket> ticket_;
-};
 
 TEST(Engine, RefusesBadOptions) {
   const Model model = LoadSpeakingToy(kEngineToy, 1, 64);
@@ -106,7 +62,7 @@ TEST(Engine, RefusesBadRequests) {
   request.options.sampling.top_p = 2;
   EXPECT_THAT(error(request), HasSubstr("top_p is 2"));
   // The refused requests took no place.
-  EXPECT_EQ(Answer(Submit(engine, Ask(MakePrompt(8, 1)))).stats.stop_reason,
+  EXPECT_EQ(AnswerOf(Submit(engine, Ask(MakePrompt(8, 1)))).stats.stop_reason,
             StopReason::kContextFull);
 }
 
@@ -131,7 +87,7 @@ TEST(Engine, AFullQueueRefuses) {
   EXPECT_FALSE(tickets[0].done());
   obstacle.Release();
   for (const Ticket& ticket : tickets) {
-    EXPECT_EQ(Answer(ticket).tokens.size(), 4u);
+    EXPECT_EQ(AnswerOf(ticket).tokens.size(), 4u);
   }
 }
 
@@ -150,7 +106,7 @@ TEST(Engine, CancelledFromAnotherThread) {
     Ticket ticket = Submit(engine, std::move(request));
     reached.wait();
     ticket.Cancel();
-    const Completion answer = Answer(ticket);
+    const Completion answer = AnswerOf(ticket);
     EXPECT_EQ(answer.stats.stop_reason, StopReason::kCancelled);
     EXPECT_GE(answer.tokens.size(), after);
     EXPECT_EQ(answer.stats.new_tokens, answer.tokens.size());
@@ -177,7 +133,7 @@ TEST(Engine, DroppedTicketsCallNobody) {
       *dropped = true;
     }
     // The engine still works.
-    EXPECT_EQ(Answer(Submit(engine, Ask(MakePrompt(10, 1), 5))).tokens.size(),
+    EXPECT_EQ(AnswerOf(Submit(engine, Ask(MakePrompt(10, 1), 5))).tokens.size(),
               5u);
   }
   EXPECT_EQ(late, 0u);
@@ -189,7 +145,7 @@ TEST(Engine, DeadlineAtAnyStage) {
   // A deadline that has passed.
   Request late = Ask(MakePrompt(100, 1));
   late.options.deadline = Clock::now();
-  EXPECT_EQ(Answer(Submit(engine, late)).stats.stop_reason,
+  EXPECT_EQ(AnswerOf(Submit(engine, late)).stats.stop_reason,
             StopReason::kDeadline);
   // A deadline while the request waits.
   {
@@ -198,7 +154,7 @@ TEST(Engine, DeadlineAtAnyStage) {
     const Ticket waiting = Submit(engine, late);
     std::this_thread::sleep_until(*late.options.deadline);
     obstacle.Release();
-    const Completion answer = Answer(waiting);
+    const Completion answer = AnswerOf(waiting);
     EXPECT_EQ(answer.stats.stop_reason, StopReason::kDeadline);
     EXPECT_EQ(answer.stats.prefill_seconds, 0);
     EXPECT_EQ(answer.stats.prompt_tokens, 0u);
@@ -212,7 +168,7 @@ TEST(Engine, DeadlineAtAnyStage) {
       if (++asked == 5) std::this_thread::sleep_until(*late.options.deadline);
       return false;
     };
-    const Completion answer = Answer(Submit(engine, late));
+    const Completion answer = AnswerOf(Submit(engine, late));
     EXPECT_EQ(answer.stats.stop_reason, StopReason::kDeadline);
     EXPECT_LE(answer.tokens.size(), 5u);
   }
@@ -245,7 +201,7 @@ TEST(Engine, ThrowFailsOneRequest) {
     EXPECT_TRUE(absl::IsInternal(status));
     EXPECT_THAT(ErrorOf(status), HasSubstr(expected[i]));
   }
-  EXPECT_EQ(Answer(tickets[4]).tokens.size(), 20u);
+  EXPECT_EQ(AnswerOf(tickets[4]).tokens.size(), 20u);
 }
 
 TEST(Engine, CallerStopEndsCalls) {
@@ -254,7 +210,7 @@ TEST(Engine, CallerStopEndsCalls) {
   Request request = Ask(MakePrompt(50, 1), 100);
   size_t calls = 0;
   request.on_text = [&](std::string_view) { return ++calls < 3; };
-  const Completion answer = Answer(Submit(engine, request));
+  const Completion answer = AnswerOf(Submit(engine, request));
   EXPECT_EQ(calls, 3u);
   EXPECT_EQ(answer.stats.stop_reason, StopReason::kCancelled);
 }
@@ -271,7 +227,7 @@ TEST(Engine, RequestsMaySubmitRequests) {
   };
   const Ticket first = Submit(engine, request);
   submitted.wait();
-  EXPECT_EQ(Answer(*second).tokens.size(), 3u);
+  EXPECT_EQ(AnswerOf(*second).tokens.size(), 3u);
 }
 
 TEST(Engine, EndsWithItsRequests) {
@@ -285,7 +241,7 @@ TEST(Engine, EndsWithItsRequests) {
   }
   for (const Ticket& ticket : tickets) {
     ASSERT_TRUE(ticket.done());
-    EXPECT_EQ(Answer(ticket).stats.stop_reason, StopReason::kCancelled);
+    EXPECT_EQ(AnswerOf(ticket).stats.stop_reason, StopReason::kCancelled);
   }
 }
 
@@ -294,7 +250,7 @@ TEST(Engine, SubmitsFromManyThreads) {
   const Model model = LoadSpeakingToy(kEngineToy, 2, 64);
   Engine engine = MakeEngine(model, {.max_tokens = 300, .max_sequences = 5});
   const Request whole = Ask(MakePrompt(30, 0), 20);
-  const std::vector<TokenId> expected = Answer(Submit(engine, whole)).tokens;
+  const std::vector<TokenId> expected = AnswerOf(Submit(engine, whole)).tokens;
   std::vector<std::thread> threads;
   for (size_t t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
@@ -309,7 +265,7 @@ TEST(Engine, SubmitsFromManyThreads) {
         Ticket ticket = Submit(engine, std::move(request));
         if (i % 3 == 0) ticket.Cancel();
         if (i % 3 == 1) continue;
-        const Completion answer = Answer(ticket);
+        const Completion answer = AnswerOf(ticket);
         EXPECT_EQ(answer.text, text);
         if (i % 3 == 2) {
           EXPECT_EQ(answer.tokens, expected);
