@@ -54,7 +54,11 @@ struct ScoredToken {
 // How to generate, and when to stop.
 struct GenerateOptions {
   size_t max_new_tokens = 0;  // 0: until the session is full
-  SamplingOptions sampling;   // how a token is chosen
+  // Whether only to read the prompt: no token is chosen, and the answer ends
+  // with kMaxTokens. With score_prompt, on_token receives the prompt's tokens.
+  // Requires that max_new_tokens is 0.
+  bool prompt_only = false;
+  SamplingOptions sampling;  // how a token is chosen
   // Texts that end generation. They are not part of the answer. They also match
   // in what the model thinks and in calls of tools.
   std::vector<std::string> stop_strings;
@@ -103,7 +107,7 @@ struct GenerateOptions {
 enum class StopReason {
   kStopToken,    // one of ModelConfig's or GenerateOptions::stop_tokens
   kStopString,   // one of GenerateOptions::stop_strings
-  kMaxTokens,    // GenerateOptions::max_new_tokens
+  kMaxTokens,    // GenerateOptions::max_new_tokens, or prompt_only
   kContextFull,  // the session has no room for another token
   kCancelled,    // `cancelled` returned true, or `on_text` false
   kDeadline,     // GenerateOptions::deadline

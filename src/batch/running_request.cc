@@ -27,9 +27,10 @@ void RunningRequest::Start(Session session) {
 
 Segment RunningRequest::NextOfPrompt(size_t end) {
   const size_t begin = position();
-  const WantedLogits wanted = scored()                 ? WantedLogits::kAll
-                              : end == prompt().size() ? WantedLogits::kLast
-                                                       : WantedLogits::kNone;
+  const WantedLogits wanted = scored() ? WantedLogits::kAll
+                              : end < prompt().size()
+                                  ? WantedLogits::kNone
+                                  : answer_.prompt_logits();
   return session().Next(WordView(prompt()).First(end).From(begin), end - begin,
                         end - begin, wanted);
 }

@@ -36,6 +36,11 @@ absl::Status Answer::Check(const GenerateOptions& options,
           "a stop string is empty, wanted at least one character");
     }
   }
+  if (options.prompt_only && options.max_new_tokens != 0) {
+    return absl::InvalidArgumentError(
+        FormatText("prompt_only is set, but max_new_tokens is %u, wanted 0",
+                   options.max_new_tokens));
+  }
   GEMMA_RETURN_IF_ERROR(
       CheckTokens(options.stop_tokens, config, "stop_tokens"));
   GEMMA_RETURN_IF_ERROR(Validate(options.sampling));
@@ -132,6 +137,7 @@ bool Answer::Ended(size_t room) {
   if (filter_.stopped()) return End(StopReason::kStopString);
   if (filter_.refused()) return End(StopReason::kCancelled);
   if (Interrupted()) return true;
+  if (options_.prompt_only) return End(StopReason::kMaxTokens);
   if (constraint_.must_end()) return End(StopReason::kGrammarEnd);
   if (Left(room) != 0) return false;
   const bool limited =
@@ -140,6 +146,7 @@ bool Answer::Ended(size_t room) {
 }
 
 size_t Answer::Left(size_t room) const {
+  if (options_.prompt_only) return 0;
   if (options_.max_new_tokens == 0) return room;
   return std::min(options_.max_new_tokens - num_tokens_, room);
 }

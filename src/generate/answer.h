@@ -15,6 +15,7 @@
 #include "gemma/model.h"
 #include "gemma/sampler.h"
 #include "gemma/tokenizer.h"
+#include "src/forward/segment.h"
 #include "src/forward/word_view.h"
 #include "src/generate/constraint.h"
 #include "src/generate/scored_tokens.h"
@@ -63,6 +64,12 @@ class Answer {
   // Takes the next token of the prompt, or kRowToken, and the logits
   // [vocab_size] after it.
   void Score(TokenId token, absl::Span<const float> logits);
+
+  // The logits that the pass with the prompt's last word computes, if the
+  // prompt is not scored.
+  WantedLogits prompt_logits() const {
+    return options_.prompt_only ? WantedLogits::kNone : WantedLogits::kLast;
+  }
 
   // Call this after each pass of the prompt. Reports to the caller that `done`
   // of the prompt's `total` words are in the sequence. Returns whether the

@@ -29,8 +29,9 @@ size_t LargestPass(const WordView& prompt, size_t most) {
 }
 
 // Appends the prompt pass by pass, and calls the answer's EndsPrompt after
-// each. Returns the logits of the prompt's last token, or an empty span if the
-// answer ended before. The logits are in `rows` if the prompt is scored.
+// each. Returns the logits of the prompt's last token, which are not computed
+// if the answer needs none, or an empty span if the answer ended before. The
+// logits are in `rows` if the prompt is scored.
 absl::StatusOr<absl::Span<float>> Prefill(Session& session,
                                           const WordView& prompt,
                                           absl::Span<const size_t> checkpoints,
@@ -48,7 +49,7 @@ absl::StatusOr<absl::Span<float>> Prefill(Session& session,
     const auto next = std::ranges::upper_bound(checkpoints, done);
     const size_t end = next == checkpoints.end() ? prompt.size() : *next;
     const WantedLogits wanted = scored                 ? WantedLogits::kAll
-                                : end == prompt.size() ? WantedLogits::kLast
+                                : end == prompt.size() ? answer.prompt_logits()
                                                        : WantedLogits::kNone;
     GEMMA_ASSIGN_OR_RETURN(
         const size_t count,

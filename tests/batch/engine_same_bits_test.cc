@@ -50,6 +50,10 @@ std::vector<Request> MixedRequests() {
       options.num_alternatives = i % 4;
       options.score_prompt = i % 2 == 0;
     }
+    if (i == 8) {
+      options.prompt_only = true;
+      options.max_new_tokens = 0;
+    }
     request.client = std::string(1, static_cast<char>('a' + i % 3));
   }
   return requests;
