@@ -3,15 +3,31 @@
 #ifndef GEMMA_GRAMMAR_H_
 #define GEMMA_GRAMMAR_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "gemma/export.h"
 
 namespace gemma {
+
+// What a grammar is made from.
+struct GrammarSource {
+  // The function of Grammar that takes it.
+  enum class Kind {
+    kAnyJson,     // AnyJson
+    kJsonSchema,  // FromJsonSchema of `text`
+    kRegex,       // FromRegex of `text`
+    kChoices,     // FromChoices of `choices`
+  };
+  Kind kind = Kind::kAnyJson;        // how to read the fields below
+  std::string text;                  // the schema or expression
+  std::vector<std::string> choices;  // the texts
+};
 
 // A set of texts. With GenerateOptions::grammar, an answer is one of them.
 // Immutable and cheap to copy: copies share the set. Any number of threads and
@@ -68,6 +84,10 @@ class GEMMA_EXPORT Grammar {
   // Returns all JSON values.
   static Grammar AnyJson();
 
+  // Calls the function above that takes the source. InvalidArgument if a field
+  // is set that this function does not take.
+  static absl::StatusOr<Grammar> FromSource(const GrammarSource& source);
+
   ~Grammar();
   Grammar(const Grammar&) noexcept;             // shares the set
   Grammar& operator=(const Grammar&) noexcept;  // likewise
@@ -79,6 +99,10 @@ class GEMMA_EXPORT Grammar {
   // the limit, if the text can be read in too many ways. The limits are 2^14
   // ways at a byte, 2^26 steps at a byte and 128 MiB.
   absl::StatusOr<bool> Matches(std::string_view text) const;
+
+  // Returns the bytes of memory that the set takes, without what each answer
+  // that follows it needs.
+  uint64_t bytes() const;
 
   // Internal; see src/grammar/grammar_impl.h.
   class Impl;

@@ -176,6 +176,13 @@ absl::Status ByteGrammar::Finish(ExprId root) {
   return absl::OkStatus();
 }
 
+size_t ByteGrammar::bytes() const {
+  return exprs_.capacity() * sizeof(Expr) + parts_.capacity() * sizeof(ExprId) +
+         sets_.capacity() * sizeof(ByteSet) +
+         rules_.capacity() * sizeof(ExprId) + productive_.capacity() / 8 +
+         byte_classes_.capacity();
+}
+
 // Works up from expressions with texts to the expressions that contain them.
 void ByteGrammar::FindProductive() {
   std::vector<std::vector<ExprId>> users(exprs_.size());

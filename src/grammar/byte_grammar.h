@@ -90,6 +90,8 @@ class ByteGrammar {
   // Bytes of one class belong to the same sets.
   size_t byte_class(uint8_t byte) const { return byte_classes_[byte]; }
   size_t num_byte_classes() const { return num_byte_classes_; }
+  // The memory that the grammar has allocated.
+  size_t bytes() const;
 
  private:
   static constexpr ExprId kNothingId = 0;

@@ -97,6 +97,36 @@ Grammar Grammar::AnyJson() {
   return Grammar(std::move(impl));
 }
 
+absl::StatusOr<Grammar> Grammar::FromSource(const GrammarSource& source) {
+  using Kind = GrammarSource::Kind;
+  return NoThrow([&]() -> absl::StatusOr<Grammar> {
+    const bool takes_text =
+        source.kind == Kind::kJsonSchema || source.kind == Kind::kRegex;
+    if (!takes_text && !source.text.empty()) {
+      return absl::InvalidArgumentError(
+          "the source of a grammar has a text, wanted it only for a schema or "
+          "an expression");
+    }
+    if (source.kind != Kind::kChoices && !source.choices.empty()) {
+      return absl::InvalidArgumentError(
+          "the source of a grammar has choices, wanted them only for kChoices");
+    }
+    switch (source.kind) {
+      case Kind::kJsonSchema:
+        return FromJsonSchema(source.text);
+      case Kind::kRegex:
+        return FromRegex(source.text);
+      case Kind::kChoices:
+        return FromChoices(source.choices);
+      case Kind::kAnyJson:
+        break;
+    }
+    return AnyJson();
+  });
+}
+
+uint64_t Grammar::bytes() const { return sizeof(Impl) + impl_->bytes.bytes(); }
+
 absl::StatusOr<bool> Grammar::Matches(std::string_view text) const {
   return NoThrow([&]() -> absl::StatusOr<bool> {
     Automaton automaton(impl_->bytes);
