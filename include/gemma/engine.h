@@ -16,6 +16,7 @@
 #include "gemma/engine_metrics.h"
 #include "gemma/export.h"
 #include "gemma/generate.h"
+#include "gemma/grammar.h"
 #include "gemma/model.h"
 #include "gemma/session.h"
 #include "gemma/words.h"
@@ -39,8 +40,12 @@ struct EngineOptions {
   // These are the caches of ended requests (the least recently used are dropped
   // first) and checkpoints of running requests. A checkpoint is a copy of the
   // local and recurrent layers, made about every 256 tokens of the prompt, or
-  // at the end of each pass if passes are longer.
+  // at the end of each pass if passes are longer. Kept grammars count too: the
+  // next pass drops caches to make room for them.
   uint64_t reuse_bytes = uint64_t{1} << 30;
+  // The most bytes of grammars that Compile keeps, at most reuse_bytes; the
+  // least recently used are dropped first. 0: none.
+  uint64_t grammar_bytes = uint64_t{1} << 26;
 };
 
 // A request to an engine.
@@ -153,6 +158,12 @@ class GEMMA_EXPORT Engine {
   // functions of requests. Fails as Generate does. If the queue is full,
   // returns ResourceExhausted, which names the limit.
   absl::StatusOr<Ticket> Submit(Request request);
+
+  // Returns the grammar of a source. Compiles it on the calling thread, once:
+  // the engine keeps grammars within EngineOptions::grammar_bytes, and calls at
+  // the same time share the work. Any thread may call it. Fails as the
+  // functions of Grammar do; errors are not kept.
+  absl::StatusOr<Grammar> Compile(const GrammarSource& source);
 
   // Returns the engine's state. Any thread may call it, also in functions of
   // requests and in taps. Never waits for a pass, and allocates nothing.

@@ -69,6 +69,12 @@ struct EngineSnapshot {
   // Sequences of ended requests that are kept for reuse, and their tokens.
   size_t kept_sequences = 0;
   uint64_t kept_tokens = 0;
+  // Grammars that Engine::Compile keeps, and their bytes; how many of its calls
+  // found a kept grammar, and how many compiled one.
+  size_t grammars = 0;
+  uint64_t grammar_bytes = 0;
+  uint64_t grammar_hits = 0;
+  uint64_t grammar_misses = 0;
   // Bytes that EngineOptions::reuse_bytes limits: kept sequences, checkpoints
   // of running ones, and kept grammars; and this limit.
   uint64_t reuse_bytes = 0;

@@ -38,6 +38,7 @@ Batcher::Batcher(const Model& model, const Tokenizer& tokenizer,
     : model_(model),
       tokenizer_(tokenizer),
       executor_(executor),
+      reuse_bytes_(options.reuse_bytes),
       meter_(meter),
       pool_(model, SequenceOptions(options), options.reuse_bytes) {}
 
@@ -58,6 +59,11 @@ void Batcher::Add(std::shared_ptr<Ticket::State> ticket) noexcept {
   if (status.ok()) return;
   meter_.Ended(Meter::Stage::kQueue, std::nullopt);
   ticket->Finish(std::move(status));
+}
+
+void Batcher::SetOtherBytes(uint64_t bytes) {
+  pool_.SetMaxBytes(reuse_bytes_ - std::min(bytes, reuse_bytes_),
+                    CheckpointBytes());
 }
 
 void Batcher::Step() {

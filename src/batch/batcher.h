@@ -36,6 +36,10 @@ class Batcher {
 
   size_t num_running() const { return running_.size(); }
 
+  // Takes these bytes from those that sequences may keep, because others keep
+  // them.
+  void SetOtherBytes(uint64_t bytes);
+
   // Adds a request that the meter has admitted. If memory runs out, finishes
   // its ticket at once.
   void Add(std::shared_ptr<Ticket::State> ticket) noexcept;
@@ -94,6 +98,7 @@ class Batcher {
   const Model model_;
   const Tokenizer& tokenizer_;
   Executor& executor_;
+  const uint64_t reuse_bytes_;
   Meter& meter_;
   SequencePool pool_;
   Running running_;

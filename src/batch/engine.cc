@@ -1,5 +1,6 @@
 #include "gemma/engine.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <limits>
 #include <memory>
@@ -16,6 +17,7 @@
 #include "src/base/sizes.h"
 #include "src/base/status_macros.h"
 #include "src/batch/batcher.h"
+#include "src/batch/grammar_cache.h"
 #include "src/batch/meter.h"
 #include "src/batch/request_queue.h"
 #include "src/batch/running_request.h"
@@ -54,6 +56,7 @@ class Engine::Impl {
         options_(options),
         max_rows_(executor.max_rows()),
         meter_(options),
+        grammars_(std::min(options.grammar_bytes, options.reuse_bytes), meter_),
         batcher_(model, tokenizer, executor, options, meter_),
         queue_(options.max_queued, options.max_queued_per_client) {}
 
@@ -106,6 +109,10 @@ class Engine::Impl {
     return Ticket(std::move(state));
   }
 
+  absl::StatusOr<Grammar> Compile(const GrammarSource& source) {
+    return grammars_.Get(source);
+  }
+
   EngineSnapshot Snapshot() const { return meter_.Get(); }
 
  private:
@@ -115,6 +122,7 @@ class Engine::Impl {
       const absl::Status status = Guarded([this] {
         Admit();
         DropInterrupted();
+        batcher_.SetOtherBytes(grammars_.bytes());
         batcher_.Step();
       });
       if (!status.ok()) batcher_.FailAll(status);
@@ -180,6 +188,7 @@ class Engine::Impl {
   const EngineOptions options_;
   const size_t max_rows_;  // of a pass
   Meter meter_;
+  GrammarCache grammars_;
   Batcher batcher_;  // used only by the thread
 
   std::mutex mutex_;  // guards queue_ and stop_
@@ -235,6 +244,10 @@ Engine& Engine::operator=(Engine&& other) noexcept {
 
 absl::StatusOr<Ticket> Engine::Submit(Request request) {
   return NoThrow([&] { return impl_->Submit(std::move(request)); });
+}
+
+absl::StatusOr<Grammar> Engine::Compile(const GrammarSource& source) {
+  return NoThrow([&] { return impl_->Compile(source); });
 }
 
 EngineSnapshot Engine::Snapshot() const { return impl_->Snapshot(); }

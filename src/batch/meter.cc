@@ -84,4 +84,11 @@ void Meter::Holds(const Sequences& sequences) {
   pool_bytes_ = sequences.pool_bytes;
 }
 
+void Meter::HoldsGrammars(size_t grammars, uint64_t bytes, bool found) {
+  const std::lock_guard lock(mutex_);
+  now_.grammars = grammars;
+  now_.grammar_bytes = bytes;
+  ++(found ? now_.grammar_hits : now_.grammar_misses);
+}
+
 }  // namespace gemma::internal

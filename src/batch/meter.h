@@ -25,7 +25,7 @@ class Meter {
   EngineSnapshot Get() const {
     const std::lock_guard lock(mutex_);
     EngineSnapshot snapshot = now_;
-    snapshot.reuse_bytes = pool_bytes_;
+    snapshot.reuse_bytes = pool_bytes_ + snapshot.grammar_bytes;
     return snapshot;
   }
 
@@ -59,6 +59,9 @@ class Meter {
     uint64_t pool_bytes = 0;  // kept sequences and all checkpoints
   };
   void Holds(const Sequences& sequences);
+
+  // The memory of grammars, after Engine::Compile found one or made one.
+  void HoldsGrammars(size_t grammars, uint64_t bytes, bool found);
 
  private:
   void End(Stage stage, std::optional<StopReason> reason);

@@ -103,6 +103,11 @@ void SequencePool::Checkpoint(Session::Impl& sequence, size_t checkpoints) {
   }
 }
 
+void SequencePool::SetMaxBytes(uint64_t max_bytes, uint64_t others) {
+  max_bytes_ = max_bytes;
+  if (!MakeRoom(others)) kept_.clear();
+}
+
 SequencePool::Usage SequencePool::usage() const {
   Usage usage = {kept_.size(), 0, KeptBytes()};
   for (const Kept& kept : kept_) usage.tokens += kept.session.position();

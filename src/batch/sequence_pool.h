@@ -59,6 +59,10 @@ class SequencePool {
   // room. `checkpoints`: how many checkpoints the running sequences have.
   void Keep(Session session, const PromptPieces& pieces, size_t checkpoints);
 
+  // Changes the limit, and drops the least recently used sequences above it.
+  // `others`: bytes of the checkpoints of running sequences.
+  void SetMaxBytes(uint64_t max_bytes, uint64_t others);
+
   // What is kept.
   struct Usage {
     size_t sequences = 0;
@@ -85,7 +89,7 @@ class SequencePool {
 
   const Model model_;
   const SessionOptions options_;
-  const uint64_t max_bytes_;
+  uint64_t max_bytes_;
   const uint64_t sequence_bytes_;  // without checkpoints
   std::list<Kept> kept_;           // most recently used first
 };
