@@ -18,6 +18,7 @@
 #include "gemma/generate.h"
 #include "gemma/grammar.h"
 #include "gemma/model.h"
+#include "gemma/score.h"
 #include "gemma/session.h"
 #include "gemma/words.h"
 
@@ -61,6 +62,10 @@ struct Request {
   std::function<bool(std::string_view text)> on_text;
   // The client this request counts against; clients take turns, see Engine.
   std::string client;
+  // If not empty, the request has no answer. Completion::scores then has the
+  // probability that each choice follows the prompt, as from Score, and the
+  // stop reason is kMaxTokens. Requires that max_new_tokens is 0.
+  std::vector<std::vector<TokenId>> choices;
 };
 
 // The answer to a request.
@@ -72,6 +77,7 @@ struct Completion {
   RequestTimes times;           // when its parts happened
   // Seconds from `times.queued` to each of `tokens`, as in `times.first_token`.
   std::vector<double> token_seconds;
+  std::vector<ChoiceScore> scores;  // one for each of Request::choices
 };
 
 // A handle to the answer of a request. Movable. Any thread may use it, even

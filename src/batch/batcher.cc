@@ -7,12 +7,17 @@
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
 #include "src/batch/running_request.h"
+#include "src/generate/choices.h"
 
 namespace gemma::internal {
 namespace {
 
 // The most tokens between two checkpoints of a prompt, unless a pass is longer.
 constexpr size_t kCheckpointInterval = 256;
+
+// The most rows of choices in a pass: each needs logits of the whole
+// vocabulary.
+constexpr size_t kMostChoiceRows = 2 * kChoiceRows;
 
 // The fewest common tokens that justify waiting, dividing a pass, or copying.
 constexpr size_t kWorthSharing = 32;
@@ -75,27 +80,54 @@ void Batcher::Step() {
   std::vector<Part> answers;
   for (const auto& request : running_) {
     if (!request->started() || request->in_prompt()) continue;
-    answers.push_back({request.get(), request->NextToken()});
+    answers.push_back({request.get(), request->NextAfterPrompt()});
   }
+  std::vector<absl::Span<const Part>> passes = DivideAnswers(answers);
   // The piece of a prompt joins the pass of the last answers, if it fits.
   const size_t few = executor_.few_rows();
-  const size_t room = few - answers.size() % few;
+  const size_t room = few - (passes.empty() ? 0 : NumRows(passes.back()));
   std::optional<Part> piece;
   bool alone = true;
   if (in_prompt != nullptr) {
-    const size_t end = PieceEnd(*in_prompt, room);
+    const size_t end = PieceEnd(*in_prompt, room == 0 ? few : room);
     alone = answers.empty() || end - in_prompt->position() > room;
     piece = Part{in_prompt, in_prompt->NextOfPrompt(end)};
   }
-  if (!alone) answers.push_back(*piece);
-  absl::Span<const Part> parts = answers;
-  for (; parts.size() > few; parts.remove_prefix(few)) {
-    RunPass(parts.first(few));
+  for (const absl::Span<const Part> pass : passes) {
+    if (alone || pass.data() != passes.back().data()) RunPass(pass);
   }
-  if (!parts.empty()) RunPass(parts);
-  if (alone && piece.has_value()) RunPass({&*piece, 1});
+  if (!alone) {
+    std::vector<Part> last(passes.back().begin(), passes.back().end());
+    last.push_back(*piece);
+    RunPass(last);
+  } else if (piece.has_value()) {
+    RunPass({&*piece, 1});
+  }
   Sweep();
   MeterSequences();
+}
+
+std::vector<absl::Span<const Batcher::Part>> Batcher::DivideAnswers(
+    absl::Span<const Part> answers) const {
+  std::vector<absl::Span<const Part>> passes;
+  for (size_t begin = 0; begin < answers.size();) {
+    size_t rows = 0;
+    size_t of_choices = 0;
+    size_t end = begin;
+    for (; end < answers.size(); ++end) {
+      const size_t more = answers[end].segment.words.size();
+      const size_t more_of_choices = more > 1 ? more : 0;
+      if (rows + more > executor_.few_rows() ||
+          of_choices + more_of_choices > kMostChoiceRows) {
+        break;
+      }
+      rows += more;
+      of_choices += more_of_choices;
+    }
+    passes.push_back(answers.subspan(begin, end - begin));
+    begin = end;
+  }
+  return passes;
 }
 
 RunningRequest* Batcher::NextInPrompt() {
@@ -205,7 +237,7 @@ void Batcher::RunPass(absl::Span<const Part> parts) {
   }
   // If the pass has a single part, its needed logits can be found faster than
   // all; see Transformer.
-  if (parts.size() == 1) segments[0].needed = &parts[0].request->needed();
+  if (parts.size() == 1) segments[0].needed = parts[0].request->needed();
   const size_t vocab_size = model_.config().vocab_size;
   logits_.resize(std::max(logits_.size(), rows * vocab_size));
   const Stopwatch stopwatch;

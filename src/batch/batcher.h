@@ -62,6 +62,10 @@ class Batcher {
   };
 
   static size_t NumRows(absl::Span<const Part> parts);
+  // Divides the parts of answers into passes of few rows; see
+  // Transformer::few_rows.
+  std::vector<absl::Span<const Part>> DivideAnswers(
+      absl::Span<const Part> answers) const;
 
   // The next request with some of its prompt left, or null. Moves it to the end
   // of the list.

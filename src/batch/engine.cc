@@ -22,6 +22,7 @@
 #include "src/batch/request_queue.h"
 #include "src/batch/running_request.h"
 #include "src/generate/answer.h"
+#include "src/generate/choices.h"
 #include "src/session/model_impl.h"
 
 namespace gemma {
@@ -94,6 +95,16 @@ class Engine::Impl {
     const WordView prompt = request.words.empty() ? WordView(request.prompt)
                                                   : WordView(request.words);
     GEMMA_RETURN_IF_ERROR(Answer::CheckPrompt(prompt, room, config, max_rows_));
+    if (!request.choices.empty()) {
+      if (request.options.max_new_tokens != 0) {
+        return absl::InvalidArgumentError(
+            FormatText("a request has choices, but max_new_tokens is %u, "
+                       "wanted 0",
+                       request.options.max_new_tokens));
+      }
+      GEMMA_RETURN_IF_ERROR(
+          CheckChoices(config, room, prompt.size(), request.choices));
+    }
     auto state = std::make_shared<Ticket::State>(std::move(request), thread_id_,
                                                  &executor_);
     {

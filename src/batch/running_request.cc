@@ -27,15 +27,19 @@ void RunningRequest::Start(Session session) {
 
 Segment RunningRequest::NextOfPrompt(size_t end) {
   const size_t begin = position();
-  const WantedLogits wanted = scored() ? WantedLogits::kAll
-                              : end < prompt().size()
-                                  ? WantedLogits::kNone
-                                  : answer_.prompt_logits();
+  const WantedLogits wanted = scored()                ? WantedLogits::kAll
+                              : end < prompt().size() ? WantedLogits::kNone
+                              : has_choices()         ? WantedLogits::kLast
+                                                      : answer_.prompt_logits();
   return session().Next(WordView(prompt()).First(end).From(begin), end - begin,
                         end - begin, wanted);
 }
 
-Segment RunningRequest::NextToken() {
+Segment RunningRequest::NextAfterPrompt() {
+  if (scorer_.has_value()) {
+    const absl::Span<const TokenId> next = scorer_->Next();
+    return session().Next(next, next.size(), next.size(), WantedLogits::kAll);
+  }
   return session().Next(absl::MakeConstSpan(&next_, 1), 1, 1,
                         WantedLogits::kLast);
 }
@@ -45,6 +49,8 @@ void RunningRequest::Took(const Segment& segment, MatrixView<float> logits) {
   Call([&] {
     if (of_prompt) {
       TookPrompt(segment, logits);
+    } else if (scorer_.has_value()) {
+      TookChoice(logits);
     } else {
       const auto row = logits.Row(0);
       Choose({row.data(), row.size()});
@@ -66,10 +72,42 @@ void RunningRequest::TookPrompt(const Segment& segment,
   answer_.Begin(prompt().tokens());
   completion_.stats.prefill_seconds = stopwatch_.seconds();
   stopwatch_ = Stopwatch();
+  if (has_choices()) {
+    const auto last = logits.Row(logits.rows - 1);
+    return BeginChoices({last.data(), last.size()});
+  }
   ended_ = answer_.Ended(session().remaining());
   if (ended_) return;
   const auto last = logits.Row(logits.rows - 1);
   Choose({last.data(), last.size()});
+}
+
+void RunningRequest::BeginChoices(absl::Span<const float> logits) {
+  scorer_.emplace(ticket_->request().choices,
+                  std::min(kChoiceRows, session().executor().few_rows()));
+  absl::Status status = scorer_->Begin(logits, prompt().size());
+  // Without a checkpoint, going back to the prompt would compute it again.
+  if (status.ok() && scorer_->longest() > session().options().max_rollback) {
+    status = session().AddCheckpoint();
+  }
+  if (!status.ok()) return Fail(std::move(status));
+  NextChoice();
+}
+
+void RunningRequest::TookChoice(MatrixView<float> logits) {
+  absl::Status status = scorer_->Took(logits);
+  if (status.ok() && scorer_->at_prompt()) {
+    status = session().Rewind(prompt().size());
+  }
+  if (!status.ok()) return Fail(std::move(status));
+  NextChoice();
+}
+
+void RunningRequest::NextChoice() {
+  ended_ = answer_.Interrupted();
+  if (ended_ || !scorer_->Next().empty()) return;
+  ended_ = answer_.Ended(session().remaining());
+  completion_.scores = scorer_->TakeScores();
 }
 
 void RunningRequest::Choose(absl::Span<float> logits) {

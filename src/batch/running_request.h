@@ -19,6 +19,7 @@
 #include "src/batch/ticket_state.h"
 #include "src/forward/executor.h"
 #include "src/generate/answer.h"
+#include "src/generate/choices.h"
 #include "src/generate/prompt_pieces.h"
 #include "src/session/session_impl.h"
 
@@ -34,8 +35,10 @@ class RunningRequest {
   const Words& prompt() const { return ticket_->prompt(); }
   const PromptPieces& pieces() const { return pieces_; }
   bool scored() const { return answer_.scores_prompt(); }
-  // As Answer::needed.
-  const NeededLogits& needed() { return answer_.needed(); }
+  // As Answer::needed; null if all are, for the probabilities of choices.
+  const NeededLogits* needed() {
+    return has_choices() ? nullptr : &answer_.needed();
+  }
 
   // Gives the request its sequence, which holds the beginning of the prompt.
   void Start(Session session);
@@ -53,9 +56,10 @@ class RunningRequest {
   bool in_prompt() const { return position() < prompt().size(); }
   size_t num_tokens() const { return answer_.num_tokens(); }  // chosen
 
-  // The next segment: the prompt up to `end`, or the token chosen last.
+  // The next segment: the prompt up to `end`, or the token chosen last, or a
+  // piece of a choice.
   Segment NextOfPrompt(size_t end);
-  Segment NextToken();
+  Segment NextAfterPrompt();
 
   // Uses the logits [NumLogits, vocab_size] of a segment that was computed.
   void Took(const Segment& segment, MatrixView<float> logits);
@@ -73,12 +77,19 @@ class RunningRequest {
               absl::FunctionRef<void(std::optional<Session>)> release);
 
  private:
+  bool has_choices() const { return !ticket_->request().choices.empty(); }
+
   // Runs `body`, which may call functions of the request. If it throws, the
   // request fails.
   void Call(absl::FunctionRef<void()> body);
 
   void TookPrompt(const Segment& segment, MatrixView<float> logits);
   void Choose(absl::Span<float> logits);
+  // The prompt is complete, and its last logits are wanted for the choices.
+  void BeginChoices(absl::Span<const float> logits);
+  void TookChoice(MatrixView<float> logits);
+  // Goes on with the next piece of a choice, or ends the request.
+  void NextChoice();
   bool OnText(std::string_view text);
 
   const std::shared_ptr<Ticket::State> ticket_;
@@ -87,7 +98,8 @@ class RunningRequest {
   const PromptPieces pieces_;
   std::optional<Session> session_;
   size_t branch_ = 0;
-  TokenId next_ = 0;  // chosen, but not yet in the sequence
+  TokenId next_ = 0;                    // chosen, but not yet in the sequence
+  std::optional<ChoiceScorer> scorer_;  // if the request has choices
   bool ended_ = false;
   absl::Status status_;
   Completion completion_;

@@ -17,6 +17,8 @@ Ticket::State::State(Request request, std::thread::id engine_thread,
       held_up_(absl::FailedPreconditionError(
           "Wait was called by a function that the request waits for")) {
   times_.queued = queued_;
+  // Choices are scored after the prompt, in place of an answer.
+  if (!request_.choices.empty()) request_.options.prompt_only = true;
   const Grammar*& grammar = request_.options.grammar;
   if (grammar != nullptr) grammar = &grammar_.emplace(*grammar);
   std::function<bool()>& cancelled = request_.options.cancelled;
