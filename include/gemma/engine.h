@@ -20,6 +20,7 @@
 #include "gemma/model.h"
 #include "gemma/score.h"
 #include "gemma/session.h"
+#include "gemma/taps.h"
 #include "gemma/words.h"
 
 namespace gemma {
@@ -66,6 +67,10 @@ struct Request {
   // probability that each choice follows the prompt, as from Score, and the
   // stop reason is kMaxTokens. Requires that max_new_tokens is 0.
   std::vector<std::vector<TokenId>> choices;
+  // If set, sees and may change the activations of this request, as the tap of
+  // a session does. Other requests do not notice: the request shares no caches
+  // with them, in either direction. If the tap throws, only this request fails.
+  TapFunction tap;
 };
 
 // The answer to a request.

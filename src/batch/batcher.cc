@@ -157,15 +157,16 @@ bool Batcher::Start(RunningRequest& request) {
 }
 
 absl::StatusOr<std::optional<Session>> Batcher::Begin(RunningRequest& request) {
-  // A scored prompt needs the logits of all its tokens, so compute all of it.
-  if (request.scored()) return pool_.New();
+  // A scored prompt needs the logits of all its tokens, so compute all of it. A
+  // tap sees all tokens.
+  if (request.scored() || request.has_tap()) return pool_.New();
   const SequencePool::Prefix kept =
       pool_.Find(request.prompt(), request.pieces());
   size_t size = kept.size;
   size_t branch = kept.shared;
   const RunningRequest* from = nullptr;
   for (const auto& other : running_) {
-    if (!other->started()) continue;
+    if (!other->started() || other->has_tap()) continue;
     const size_t shared =
         SharedPrefix(request.prompt(), request.pieces(),
                      other->session().words(), other->pieces());
@@ -177,7 +178,7 @@ absl::StatusOr<std::optional<Session>> Batcher::Begin(RunningRequest& request) {
     from = other.get();
   }
   for (const auto& other : running_) {
-    if (!other->started() || !other->in_prompt()) continue;
+    if (!other->started() || !other->in_prompt() || other->has_tap()) continue;
     const size_t shared = SharedPrompt(request, *other);
     if (shared > other->position() && shared >= size + kWorthSharing) {
       return std::nullopt;
@@ -212,8 +213,9 @@ size_t Batcher::PieceEnd(const RunningRequest& request, size_t room) const {
 
 std::vector<size_t> Batcher::Branches(const RunningRequest& request) const {
   std::vector<size_t> branches = {request.branch()};
+  if (request.has_tap()) return branches;
   for (const auto& other : running_) {
-    if (other->started() || other->scored()) continue;
+    if (other->started() || other->scored() || other->has_tap()) continue;
     branches.push_back(SharedPrompt(*other, request));
   }
   return branches;
@@ -340,7 +342,7 @@ void Batcher::Sweep() noexcept {
     const std::unique_ptr<RunningRequest> request = std::move(*it);
     it = running_.erase(it);
     request->Finish(meter_, [&](std::optional<Session> session) {
-      if (session.has_value()) {
+      if (session.has_value() && !request->has_tap()) {
         // If memory runs out, no request reuses the sequence.
         Guarded([&] {
           pool_.Keep(*std::move(session), request->pieces(), NumCheckpoints());

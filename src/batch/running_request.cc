@@ -23,6 +23,15 @@ void RunningRequest::Start(Session session) {
   completion_.queued_seconds = ticket_->seconds();
   stopwatch_ = Stopwatch();
   ticket_->Started();
+  if (!has_tap()) return;
+  session_->SetTap([this](const TapSite& site, absl::Span<float> activations) {
+    OnTap(site, activations);
+  });
+}
+
+void RunningRequest::OnTap(const TapSite& site, absl::Span<float> activations) {
+  if (!tap_status_.ok()) return;
+  tap_status_ = Guarded([&] { ticket_->request().tap(site, activations); });
 }
 
 Segment RunningRequest::NextOfPrompt(size_t end) {
@@ -45,6 +54,7 @@ Segment RunningRequest::NextAfterPrompt() {
 }
 
 void RunningRequest::Took(const Segment& segment, MatrixView<float> logits) {
+  if (!tap_status_.ok()) return Fail(tap_status_);
   const bool of_prompt = segment.position < prompt().size();
   Call([&] {
     if (of_prompt) {

@@ -35,6 +35,8 @@ class RunningRequest {
   const Words& prompt() const { return ticket_->prompt(); }
   const PromptPieces& pieces() const { return pieces_; }
   bool scored() const { return answer_.scores_prompt(); }
+  // Whether its caches are its own, because its tap may change what is in them.
+  bool has_tap() const { return ticket_->request().tap != nullptr; }
   // As Answer::needed; null if all are, for the probabilities of choices.
   const NeededLogits* needed() {
     return has_choices() ? nullptr : &answer_.needed();
@@ -83,6 +85,9 @@ class RunningRequest {
   // request fails.
   void Call(absl::FunctionRef<void()> body);
 
+  // The function of the session's tap. An exception ends only this request.
+  void OnTap(const TapSite& site, absl::Span<float> activations);
+
   void TookPrompt(const Segment& segment, MatrixView<float> logits);
   void Choose(absl::Span<float> logits);
   // The prompt is complete, and its last logits are wanted for the choices.
@@ -102,6 +107,7 @@ class RunningRequest {
   std::optional<ChoiceScorer> scorer_;  // if the request has choices
   bool ended_ = false;
   absl::Status status_;
+  absl::Status tap_status_;  // of the running pass
   Completion completion_;
   Stopwatch stopwatch_;  // of the prompt, then the answer
 };

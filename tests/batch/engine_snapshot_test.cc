@@ -145,6 +145,38 @@ TEST(EngineSnapshot, CountsTheQueue) {
   EXPECT_TRUE(AddsUp(last));
 }
 
+// A tap holds the pass until the snapshot has been taken.
+TEST(EngineSnapshot, NeverWaitsForPasses) {
+  WithoutHanging([] {
+    const Model model = LoadSpeakingToy(kSnapshotToy, 1, 64);
+    Engine engine = MakeEngine(model, {.max_sequences = 1});
+    std::latch reached(1);
+    std::latch released(1);
+    Request request = Ask(MakePrompt(20, 1), 1);
+    request.tap = [&, called = false](const TapSite&,
+                                      absl::Span<float>) mutable {
+      if (std::exchange(called, true)) return;
+      EXPECT_EQ(engine.Snapshot().running, 1u);
+      reached.count_down();
+      released.wait();
+    };
+    const Ticket ticket = Submit(engine, std::move(request));
+    const Ticket other = Submit(engine, Ask(MakePrompt(30, 1), 1));
+    reached.wait();
+    const EngineSnapshot held = engine.Snapshot();
+    EXPECT_EQ(held.running, 1u);
+    EXPECT_EQ(held.queued, 1u);
+    EXPECT_EQ(held.passes, 0u);
+    EXPECT_TRUE(ticket.times().started.has_value());
+    EXPECT_FALSE(ticket.times().first_token.has_value());
+    EXPECT_FALSE(other.times().started.has_value());
+    released.count_down();
+    AnswerOf(ticket);
+    AnswerOf(other);
+    EXPECT_EQ(engine.Snapshot().running, 0u);
+  });
+}
+
 // For the thread sanitizer.
 TEST(EngineSnapshot, AddsUpAlways) {
   const Model model = LoadSpeakingToy(kSnapshotToy, 2, 64);

@@ -108,6 +108,7 @@ Outcome Alone(const Model& model, const Request& request,
   const Request scored = Scored(request, &outcome);
   Session session = NewSession(model, {.max_tokens = options.max_tokens,
                                        .cache_format = options.cache_format});
+  session.SetTap(scored.tap);
   const Words prompt =
       scored.words.empty() ? Words(scored.prompt) : scored.words;
   const auto stats =
