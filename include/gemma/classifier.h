@@ -13,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "gemma/engine.h"
 #include "gemma/export.h"
 #include "gemma/model.h"
 #include "gemma/session.h"
@@ -81,6 +82,14 @@ struct ClassifierStats {
   double least_answer_mass = 1;
 };
 
+// What the completion of one of Classifier::Requests says.
+struct ClassifierAnswer {
+  // That the input violates the policy, 0 to 1, as from Classify.
+  double probability = 0;
+  // The probability that `Yes` and `No` had together; see ClassifierStats.
+  double answer_mass = 0;
+};
+
 // Classifies texts with a model of ShieldGemma's family. Shares the model.
 // Movable. Use it from one thread at a time.
 class GEMMA_EXPORT Classifier {
@@ -114,6 +123,20 @@ class GEMMA_EXPORT Classifier {
   std::vector<absl::StatusOr<std::vector<double>>> ClassifyAll(
       absl::Span<const ClassifierInput> inputs,
       absl::Span<const Policy> policies);
+
+  // Returns a request for each policy, in order. An engine of the model answers
+  // them in its own schedule, beside the requests of others, and computes their
+  // common beginning once. Fails as Classify does, but does not compute: the
+  // engine refuses prompts that are longer than its own max_tokens. Several
+  // threads may call this at the same time.
+  absl::StatusOr<std::vector<Request>> Requests(
+      const ClassifierInput& input, absl::Span<const Policy> policies) const;
+  // Returns what the completion of such a request says. The probability differs
+  // from that of Classify by the rounding of a double at most, if the logits
+  // have the same bits. Cancelled or DeadlineExceeded if the request ended
+  // early.
+  static absl::StatusOr<ClassifierAnswer> AnswerOf(
+      const Completion& completion);
 
   // Returns the tokens that the model reads. Fails as Classify does.
   absl::StatusOr<std::vector<TokenId>> Prompt(const ClassifierInput& input,

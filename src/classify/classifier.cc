@@ -59,6 +59,34 @@ struct Job {
   }
 };
 
+absl::Status CheckPolicies(absl::Span<const Policy> policies) {
+  if (!policies.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError("there are no policies, wanted 1 or more");
+}
+
+// Returns the probability of Yes against No by their logits or logarithms of
+// probabilities.
+double YesAgainstNo(double yes, double no) {
+  return 1.0 / (1.0 + std::exp(no - yes));
+}
+
+absl::StatusOr<ClassifierAnswer> ReadAnswer(const Completion& completion) {
+  const StopReason reason = completion.stats.stop_reason;
+  if (reason == StopReason::kCancelled) {
+    return absl::CancelledError("the request was cancelled");
+  }
+  if (reason == StopReason::kDeadline) {
+    return absl::DeadlineExceededError("the request ended at its deadline");
+  }
+  if (completion.scores.size() != 2) {
+    return absl::InvalidArgumentError(FormatText(
+        "the completion has %u scores, wanted 2", completion.scores.size()));
+  }
+  const double yes = completion.scores[0].log_probability;
+  const double no = completion.scores[1].log_probability;
+  return ClassifierAnswer{YesAgainstNo(yes, no), std::exp(yes) + std::exp(no)};
+}
+
 // Returns the probability, among all tokens, of the two with these logits.
 double Mass(absl::Span<const float> logits, double a, double b) {
   const double max = *std::max_element(logits.begin(), logits.end());
@@ -91,6 +119,9 @@ class Classifier::Impl {
 
   absl::StatusOr<std::vector<TokenId>> Prompt(const ClassifierInput& input,
                                               const Policy& policy) const;
+
+  absl::StatusOr<std::vector<Request>> Requests(
+      const ClassifierInput& input, absl::Span<const Policy> policies) const;
 
   // Writes the inputs' results to as many `results`.
   void ClassifyAll(absl::Span<const ClassifierInput> inputs,
@@ -144,13 +175,22 @@ absl::StatusOr<std::vector<TokenId>> Classifier::Impl::Prompt(
   return tokens;
 }
 
+absl::StatusOr<std::vector<Request>> Classifier::Impl::Requests(
+    const ClassifierInput& input, absl::Span<const Policy> policies) const {
+  GEMMA_RETURN_IF_ERROR(CheckPolicies(policies));
+  std::vector<Request> requests;
+  for (const Policy& policy : policies) {
+    Request& request = requests.emplace_back();
+    GEMMA_ASSIGN_OR_RETURN(request.prompt, Prompt(input, policy));
+    request.choices = {{yes_}, {no_}};
+  }
+  return requests;
+}
+
 absl::StatusOr<Job> Classifier::Impl::MakeJob(
     const ClassifierInput& input, size_t index,
     absl::Span<const Policy> policies) const {
-  if (policies.empty()) {
-    return absl::InvalidArgumentError(
-        "there are no policies, wanted 1 or more");
-  }
+  GEMMA_RETURN_IF_ERROR(CheckPolicies(policies));
   Job job = {index};
   for (size_t i = 0; i < policies.size(); ++i) {
     GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,
@@ -228,7 +268,7 @@ absl::StatusOr<double> Classifier::Impl::Answer(
   }
   stats_.least_answer_mass =
       std::min(stats_.least_answer_mass, Mass(logits, yes, no));
-  return 1.0 / (1.0 + std::exp(no - yes));
+  return YesAgainstNo(yes, no);
 }
 
 void Classifier::Impl::ClassifyAll(absl::Span<const ClassifierInput> inputs,
@@ -303,6 +343,16 @@ std::vector<absl::StatusOr<std::vector<double>>> Classifier::ClassifyAll(
   if (status.ok()) return results;
   for (Result& result : results) result = status;
   return results;
+}
+
+absl::StatusOr<std::vector<Request>> Classifier::Requests(
+    const ClassifierInput& input, absl::Span<const Policy> policies) const {
+  return NoThrow([&] { return impl_->Requests(input, policies); });
+}
+
+absl::StatusOr<ClassifierAnswer> Classifier::AnswerOf(
+    const Completion& completion) {
+  return NoThrow([&] { return ReadAnswer(completion); });
 }
 
 absl::StatusOr<std::vector<TokenId>> Classifier::Prompt(
