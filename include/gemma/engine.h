@@ -48,6 +48,12 @@ struct EngineOptions {
   // The most bytes of grammars that Compile keeps, at most reuse_bytes; the
   // least recently used are dropped first. 0: none.
   uint64_t grammar_bytes = uint64_t{1} << 26;
+  // The most bytes that the engine holds: the caches of running requests, all
+  // that reuse_bytes counts, and the logits of passes; 0: only the limits
+  // above. Weights and what passes need besides are not counted; see
+  // Model::MemoryFor. If there is no room for a request, the engine first drops
+  // what it keeps for reuse; then the request waits until others end.
+  uint64_t max_bytes = 0;
 };
 
 // A request to an engine.
@@ -149,8 +155,9 @@ class GEMMA_EXPORT Ticket {
 // engine does not use the model meanwhile.
 class GEMMA_EXPORT Engine {
  public:
-  // Fails if an option is out of range, the model has no tokenizer, or memory
-  // runs out for one sequence.
+  // Fails if an option is out of range, if max_bytes is less than one request
+  // needs, if the model has no tokenizer, or if memory runs out for one
+  // sequence.
   static absl::StatusOr<Engine> Create(const Model& model,
                                        const EngineOptions& options = {});
 

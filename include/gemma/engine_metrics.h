@@ -63,7 +63,8 @@ struct EngineSnapshot {
   uint64_t reused_tokens = 0;
   uint64_t new_tokens = 0;  // of answers, without stop tokens
 
-  // Sequences of running requests: their tokens, and the bytes of their caches.
+  // Sequences of running requests: their tokens, and their bytes without
+  // checkpoints.
   uint64_t running_tokens = 0;
   uint64_t running_bytes = 0;
   // Sequences of ended requests that are kept for reuse, and their tokens.
@@ -79,6 +80,12 @@ struct EngineSnapshot {
   // of running ones, and kept grammars; and this limit.
   uint64_t reuse_bytes = 0;
   uint64_t max_reuse_bytes = 0;
+  // Memory for the logits of passes.
+  uint64_t logits_bytes = 0;
+  // Bytes that EngineOptions::max_bytes limits, which are running_bytes +
+  // reuse_bytes + logits_bytes; and this limit, or 0.
+  uint64_t bytes = 0;
+  uint64_t max_bytes = 0;
 
   // Returns the number of ended requests with this reason.
   uint64_t ended_by(StopReason reason) const {

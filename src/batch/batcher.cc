@@ -7,17 +7,12 @@
 #include "src/base/status_macros.h"
 #include "src/base/stopwatch.h"
 #include "src/batch/running_request.h"
-#include "src/generate/choices.h"
 
 namespace gemma::internal {
 namespace {
 
 // The most tokens between two checkpoints of a prompt, unless a pass is longer.
 constexpr size_t kCheckpointInterval = 256;
-
-// The most rows of choices in a pass: each needs logits of the whole
-// vocabulary.
-constexpr size_t kMostChoiceRows = 2 * kChoiceRows;
 
 // The fewest common tokens that justify waiting, dividing a pass, or copying.
 constexpr size_t kWorthSharing = 32;
@@ -44,6 +39,8 @@ Batcher::Batcher(const Model& model, const Tokenizer& tokenizer,
       tokenizer_(tokenizer),
       executor_(executor),
       reuse_bytes_(options.reuse_bytes),
+      max_bytes_(options.max_bytes),
+      most_logits_(MostLogits(model, executor, options)),
       meter_(meter),
       pool_(model, SequenceOptions(options), options.reuse_bytes) {}
 
@@ -64,11 +61,6 @@ void Batcher::Add(std::shared_ptr<Ticket::State> ticket) noexcept {
   if (status.ok()) return;
   meter_.Ended(Meter::Stage::kQueue, std::nullopt);
   ticket->Finish(std::move(status));
-}
-
-void Batcher::SetOtherBytes(uint64_t bytes) {
-  pool_.SetMaxBytes(reuse_bytes_ - std::min(bytes, reuse_bytes_),
-                    CheckpointBytes());
 }
 
 void Batcher::Step() {
@@ -104,7 +96,7 @@ void Batcher::Step() {
     RunPass({&*piece, 1});
   }
   Sweep();
-  MeterSequences();
+  MeterMemory();
 }
 
 std::vector<absl::Span<const Batcher::Part>> Batcher::DivideAnswers(
@@ -145,6 +137,7 @@ bool Batcher::Start(RunningRequest& request) {
   absl::StatusOr<std::optional<Session>> session = Begin(request);
   if (session.ok() && session->has_value()) {
     request.Start(**std::move(session));
+    LimitPool();
     meter_.Reused(request.position());
     return true;
   }
@@ -159,7 +152,7 @@ bool Batcher::Start(RunningRequest& request) {
 absl::StatusOr<std::optional<Session>> Batcher::Begin(RunningRequest& request) {
   // A scored prompt needs the logits of all its tokens, so compute all of it. A
   // tap sees all tokens.
-  if (request.scored() || request.has_tap()) return pool_.New();
+  if (request.scored() || request.has_tap()) return BeginNew(request);
   const SequencePool::Prefix kept =
       pool_.Find(request.prompt(), request.pieces());
   size_t size = kept.size;
@@ -185,9 +178,21 @@ absl::StatusOr<std::optional<Session>> Batcher::Begin(RunningRequest& request) {
     }
   }
   request.set_branch(branch);
-  if (size < kWorthSharing) return pool_.New();
+  if (size < kWorthSharing) return BeginNew(request);
+  // A kept sequence that begins to run needs no room.
+  if (from == nullptr && !SequencePool::Copies(kept)) return pool_.Use(kept);
+  if (from == nullptr) pool_.Touch(kept);
+  GEMMA_RETURN_IF_ERROR(MakeRoom(request));
   if (from != nullptr) return pool_.Fork(from->session(), size);
+  // If any kept sequence is left, so is the best.
+  if (pool_.usage().sequences == 0) return pool_.New();
   return pool_.Use(kept);
+}
+
+absl::StatusOr<std::optional<Session>> Batcher::BeginNew(
+    const RunningRequest& request) {
+  GEMMA_RETURN_IF_ERROR(MakeRoom(request));
+  return pool_.New();
 }
 
 size_t Batcher::PieceEnd(const RunningRequest& request, size_t room) const {
@@ -241,7 +246,10 @@ void Batcher::RunPass(absl::Span<const Part> parts) {
   // all; see Transformer.
   if (parts.size() == 1) segments[0].needed = parts[0].request->needed();
   const size_t vocab_size = model_.config().vocab_size;
-  logits_.resize(std::max(logits_.size(), rows * vocab_size));
+  if (rows * vocab_size > logits_.size()) {
+    logits_ = {};
+    logits_.resize(rows * vocab_size);
+  }
   const Stopwatch stopwatch;
   const absl::Status status = Session::Impl::RunPass(
       sessions, segments, {logits_.data(), rows, vocab_size});
@@ -288,38 +296,6 @@ void Batcher::AddCheckpoint(RunningRequest& request) {
   if (due) pool_.Checkpoint(session, NumCheckpoints());
 }
 
-size_t Batcher::NumCheckpoints() const {
-  size_t count = 0;
-  for (const auto& request : running_) {
-    if (request->started()) count += request->session().num_checkpoints();
-  }
-  return count;
-}
-
-uint64_t Batcher::CheckpointBytes() const {
-  uint64_t bytes = 0;
-  for (const auto& request : running_) {
-    if (!request->started()) continue;
-    const Session::Impl& session = request->session();
-    bytes += session.num_checkpoints() * session.checkpoint_bytes();
-  }
-  return bytes;
-}
-
-void Batcher::MeterSequences() const {
-  const SequencePool::Usage kept = pool_.usage();
-  Meter::Sequences held = {.kept_sequences = kept.sequences,
-                           .kept_tokens = kept.tokens,
-                           .pool_bytes = kept.bytes + CheckpointBytes()};
-  for (const auto& request : running_) {
-    if (!request->started()) continue;
-    held.running_tokens += request->position();
-    held.running_bytes +=
-        pool_.sequence_bytes() + request->session().row_bytes();
-  }
-  meter_.Holds(held);
-}
-
 void Batcher::CancelAll() noexcept {
   for (const auto& request : running_) {
     request->Cancel();
@@ -345,11 +321,12 @@ void Batcher::Sweep() noexcept {
       if (session.has_value() && !request->has_tap()) {
         // If memory runs out, no request reuses the sequence.
         Guarded([&] {
+          LimitPool();
           pool_.Keep(*std::move(session), request->pieces(), NumCheckpoints());
         }).IgnoreError();
       }
       session.reset();
-      MeterSequences();
+      MeterMemory();
     });
   }
 }

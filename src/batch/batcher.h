@@ -19,6 +19,7 @@
 #include "src/batch/sequence_pool.h"
 #include "src/forward/executor.h"
 #include "src/forward/segment.h"
+#include "src/generate/choices.h"
 
 namespace gemma::internal {
 
@@ -33,11 +34,14 @@ class Batcher {
 
   // The options of each request's session.
   static SessionOptions SequenceOptions(const EngineOptions& options);
+  // The most bytes that one request needs: a sequence with a checkpoint, and
+  // the logits of any pass.
+  static uint64_t LeastBytes(const Model& model, const Executor& executor,
+                             const EngineOptions& options);
 
   size_t num_running() const { return running_.size(); }
 
-  // Takes these bytes from those that sequences may keep, because others keep
-  // them.
+  // Takes these bytes from the limits, because other things are kept.
   void SetOtherBytes(uint64_t bytes);
 
   // Adds a request that the meter has admitted. If memory runs out, finishes
@@ -61,6 +65,10 @@ class Batcher {
     Segment segment;
   };
 
+  // The most rows of choices in a pass: each needs logits of the whole
+  // vocabulary.
+  static constexpr size_t kMostChoiceRows = 2 * kChoiceRows;
+
   static size_t NumRows(absl::Span<const Part> parts);
   // Divides the parts of answers into passes of few rows; see
   // Transformer::few_rows.
@@ -75,8 +83,23 @@ class Batcher {
   // yet, because it waits for another one or for memory.
   bool Start(RunningRequest& request);
   // A sequence that holds as much of the prompt as others have computed, or
-  // nullopt while another request computes more of it.
+  // nullopt while another request computes more of it. ResourceExhausted if
+  // there is no memory for it, or no room within max_bytes.
   absl::StatusOr<std::optional<Session>> Begin(RunningRequest& request);
+  absl::StatusOr<std::optional<Session>> BeginNew(
+      const RunningRequest& request);
+
+  // Drops kept sequences until one for the request fits within max_bytes.
+  absl::Status MakeRoom(const RunningRequest& request);
+  // What a running request needs beside its sequence.
+  uint64_t ReservedBytes(const RunningRequest& request) const;
+  // The bytes of the logits of any pass.
+  static uint64_t MostLogits(const Model& model, const Executor& executor,
+                             const EngineOptions& options);
+  // Tells the pool how much it may hold if running sequences need `more` bytes.
+  void LimitPool(uint64_t more = 0);
+  // The bytes of running requests without checkpoints for reuse.
+  uint64_t RunningBytes() const;
 
   // Where the next piece of a prompt ends, if `room` rows are left in the pass.
   size_t PieceEnd(const RunningRequest& request, size_t room) const;
@@ -92,8 +115,8 @@ class Batcher {
   void AddCheckpoint(RunningRequest& request);
   size_t NumCheckpoints() const;
   uint64_t CheckpointBytes() const;
-  // Tells the meter what the sequences hold.
-  void MeterSequences() const;
+  // Tells the meter what is held.
+  void MeterMemory() const;
 
   // Removes the requests that have ended, finishes their tickets, and keeps
   // their sequences.
@@ -103,6 +126,9 @@ class Batcher {
   const Tokenizer& tokenizer_;
   Executor& executor_;
   const uint64_t reuse_bytes_;
+  const uint64_t max_bytes_;
+  const uint64_t most_logits_;
+  uint64_t other_bytes_ = 0;
   Meter& meter_;
   SequencePool pool_;
   Running running_;

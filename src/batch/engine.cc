@@ -44,6 +44,15 @@ absl::Status Check(const EngineOptions& options) {
   return absl::OkStatus();
 }
 
+// One request always fits beside the grammars.
+uint64_t MostGrammarBytes(const Model& model, const Executor& executor,
+                          const EngineOptions& options) {
+  const uint64_t most = std::min(options.grammar_bytes, options.reuse_bytes);
+  if (options.max_bytes == 0) return most;
+  return std::min(
+      most, options.max_bytes - Batcher::LeastBytes(model, executor, options));
+}
+
 }  // namespace
 
 // Shared by the engine and its thread, so that functions of requests may
@@ -57,7 +66,7 @@ class Engine::Impl {
         options_(options),
         max_rows_(executor.max_rows()),
         meter_(options),
-        grammars_(std::min(options.grammar_bytes, options.reuse_bytes), meter_),
+        grammars_(MostGrammarBytes(model, executor, options), meter_),
         batcher_(model, tokenizer, executor, options, meter_),
         queue_(options.max_queued, options.max_queued_per_client) {}
 
@@ -220,6 +229,13 @@ absl::StatusOr<Engine> Engine::Create(const Model& model,
     GEMMA_RETURN_IF_ERROR(
         Session::Create(model, Batcher::SequenceOptions(options)).status());
     GEMMA_ASSIGN_OR_RETURN(Executor * executor, model.impl().executor());
+    const uint64_t least = Batcher::LeastBytes(model, *executor, options);
+    if (options.max_bytes != 0 && options.max_bytes < least) {
+      return absl::InvalidArgumentError(
+          FormatText("max_bytes is %u, wanted at least %u, which one request "
+                     "needs",
+                     options.max_bytes, least));
+    }
     auto impl = std::make_shared<Impl>(model, *tokenizer, *executor, options);
     try {
       Impl::Start(impl);

@@ -75,13 +75,14 @@ void Meter::Chose(size_t tokens) {
   now_.new_tokens += tokens;
 }
 
-void Meter::Holds(const Sequences& sequences) {
+void Meter::Holds(const Memory& memory) {
   const std::lock_guard lock(mutex_);
-  now_.running_tokens = sequences.running_tokens;
-  now_.running_bytes = sequences.running_bytes;
-  now_.kept_sequences = sequences.kept_sequences;
-  now_.kept_tokens = sequences.kept_tokens;
-  pool_bytes_ = sequences.pool_bytes;
+  now_.running_tokens = memory.running_tokens;
+  now_.running_bytes = memory.running_bytes;
+  now_.kept_sequences = memory.kept_sequences;
+  now_.kept_tokens = memory.kept_tokens;
+  now_.logits_bytes = memory.logits_bytes;
+  pool_bytes_ = memory.pool_bytes;
 }
 
 void Meter::HoldsGrammars(size_t grammars, uint64_t bytes, bool found) {

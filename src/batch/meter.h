@@ -20,12 +20,15 @@ class Meter {
   explicit Meter(const EngineOptions& options) {
     now_.max_sequences = options.max_sequences;
     now_.max_reuse_bytes = options.reuse_bytes;
+    now_.max_bytes = options.max_bytes;
   }
 
   EngineSnapshot Get() const {
     const std::lock_guard lock(mutex_);
     EngineSnapshot snapshot = now_;
     snapshot.reuse_bytes = pool_bytes_ + snapshot.grammar_bytes;
+    snapshot.bytes =
+        snapshot.running_bytes + snapshot.reuse_bytes + snapshot.logits_bytes;
     return snapshot;
   }
 
@@ -50,15 +53,16 @@ class Meter {
   // Tokens of answers were chosen.
   void Chose(size_t tokens);
 
-  // The memory of sequences, after a change.
-  struct Sequences {
+  // The memory of the batcher, after a change.
+  struct Memory {
     uint64_t running_tokens = 0;
     uint64_t running_bytes = 0;
     size_t kept_sequences = 0;
     uint64_t kept_tokens = 0;
     uint64_t pool_bytes = 0;  // kept sequences and all checkpoints
+    uint64_t logits_bytes = 0;
   };
-  void Holds(const Sequences& sequences);
+  void Holds(const Memory& memory);
 
   // The memory of grammars, after Engine::Compile found one or made one.
   void HoldsGrammars(size_t grammars, uint64_t bytes, bool found);
@@ -67,8 +71,8 @@ class Meter {
   void End(Stage stage, std::optional<StopReason> reason);
 
   mutable std::mutex mutex_;  // guards the numbers
-  EngineSnapshot now_;        // without reuse_bytes
-  uint64_t pool_bytes_ = 0;   // as in Sequences
+  EngineSnapshot now_;        // without reuse_bytes and bytes
+  uint64_t pool_bytes_ = 0;   // as in Memory
 };
 
 }  // namespace gemma::internal

@@ -37,6 +37,7 @@ class RunningRequest {
   bool scored() const { return answer_.scores_prompt(); }
   // Whether its caches are its own, because its tap may change what is in them.
   bool has_tap() const { return ticket_->request().tap != nullptr; }
+  bool has_choices() const { return !ticket_->request().choices.empty(); }
   // As Answer::needed; null if all are, for the probabilities of choices.
   const NeededLogits* needed() {
     return has_choices() ? nullptr : &answer_.needed();
@@ -79,8 +80,6 @@ class RunningRequest {
               absl::FunctionRef<void(std::optional<Session>)> release);
 
  private:
-  bool has_choices() const { return !ticket_->request().choices.empty(); }
-
   // Runs `body`, which may call functions of the request. If it throws, the
   // request fails.
   void Call(absl::FunctionRef<void()> body);

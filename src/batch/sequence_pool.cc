@@ -30,7 +30,21 @@ SequencePool::SequencePool(const Model& model, const SessionOptions& options,
     : model_(model),
       options_(options),
       max_bytes_(max_bytes),
-      sequence_bytes_(model.MemoryFor(options).cache) {}
+      sequence_bytes_(SequenceBytes(model, options)),
+      checkpoint_bytes_(CheckpointBytes(model, options)) {}
+
+uint64_t SequencePool::SequenceBytes(const Model& model,
+                                     const SessionOptions& options) {
+  return model.MemoryFor(options).cache +
+         model.config().vocab_size * sizeof(float);
+}
+
+uint64_t SequencePool::CheckpointBytes(const Model& model,
+                                       SessionOptions options) {
+  options.checkpoint_interval = options.max_tokens;
+  options.max_checkpoints = 1;
+  return model.MemoryFor(options).checkpoints;
+}
 
 SequencePool::Prefix SequencePool::Find(const Words& prompt,
                                         const PromptPieces& pieces) {
@@ -48,8 +62,8 @@ SequencePool::Prefix SequencePool::Find(const Words& prompt,
 }
 
 absl::StatusOr<Session> SequencePool::Use(const Prefix& prefix) {
-  kept_.splice(kept_.begin(), kept_, prefix.kept);
-  if (prefix.size < prefix.kept->pieces.size() / 2) {
+  Touch(prefix);
+  if (Copies(prefix)) {
     absl::StatusOr<Session> copy = Session::Create(model_, options_);
     if (copy.ok()) {
       prefix.kept->session.impl().ForkTo(prefix.size, copy->impl());

@@ -28,6 +28,12 @@ size_t ReusablePrefix(size_t shared, const PromptPieces& pieces,
 
 class SequencePool {
  public:
+  // The bytes of a sequence without checkpoints: its caches and its logits.
+  static uint64_t SequenceBytes(const Model& model,
+                                const SessionOptions& options);
+  // The bytes of a checkpoint of a sequence.
+  static uint64_t CheckpointBytes(const Model& model, SessionOptions options);
+
   // Keeps sequences with these options, at most max_bytes in total.
   SequencePool(const Model& model, const SessionOptions& options,
                uint64_t max_bytes);
@@ -45,10 +51,18 @@ class SequencePool {
   };
   // Returns the best kept sequence for a prompt.
   Prefix Find(const Words& prompt, const PromptPieces& pieces);
+  // Makes the kept sequence of `prefix` the last that is dropped.
+  void Touch(const Prefix& prefix) {
+    kept_.splice(kept_.begin(), kept_, prefix.kept);
+  }
 
-  // Returns a sequence that goes on from `prefix`. If more of the kept prompt
-  // would be lost than is used, this is a copy, and the kept sequence stays.
+  // Returns a sequence that goes on from `prefix`. If Copies, the kept sequence
+  // stays.
   absl::StatusOr<Session> Use(const Prefix& prefix);
+  // Whether more of the kept prompt would be lost than is used.
+  static bool Copies(const Prefix& prefix) {
+    return prefix.size < prefix.kept->pieces.size() / 2;
+  }
   // Returns a new sequence. If it would exceed max_bytes, or if memory runs
   // out, empties and returns the least recently used one instead.
   absl::StatusOr<Session> New();
@@ -72,6 +86,7 @@ class SequencePool {
   Usage usage() const;
   // The caches of any sequence.
   uint64_t sequence_bytes() const { return sequence_bytes_; }
+  uint64_t checkpoint_bytes() const { return checkpoint_bytes_; }
 
   // Adds a checkpoint to a running sequence if there is room. Drops kept
   // sequences and counts `checkpoints` as Keep does.
@@ -91,7 +106,8 @@ class SequencePool {
   const SessionOptions options_;
   uint64_t max_bytes_;
   const uint64_t sequence_bytes_;  // without checkpoints
-  std::list<Kept> kept_;           // most recently used first
+  const uint64_t checkpoint_bytes_;
+  std::list<Kept> kept_;  // most recently used first
 };
 
 }  // namespace gemma::internal

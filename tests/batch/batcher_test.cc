@@ -238,7 +238,7 @@ TEST(Batcher, RoomForTwo) {
   EngineOptions options;
   options.max_tokens = 400;
   options.reuse_bytes =
-      2 * model.MemoryFor(Batcher::SequenceOptions(options)).cache;
+      2 * SequencePool::SequenceBytes(model, Batcher::SequenceOptions(options));
   Steps steps(model, options);
   const auto reused = [&](uint64_t seed) {
     const size_t index = steps.Add(Ask(MakePrompt(300, seed)));

@@ -44,7 +44,7 @@ TEST(EngineSnapshot, CountsWork) {
   EXPECT_EQ(fresh.max_reuse_bytes, options.reuse_bytes);
 
   const uint64_t cache =
-      model.MemoryFor(Batcher::SequenceOptions(options)).cache;
+      SequencePool::SequenceBytes(model, Batcher::SequenceOptions(options));
   steps.Add(Ask(MakePrompt(100, 1), 5));
   steps.Step();
   const EngineSnapshot first = steps.Snapshot();

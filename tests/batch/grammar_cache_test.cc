@@ -129,7 +129,8 @@ TEST(Engine, GrammarsCountAsReuse) {
   EngineOptions options;
   options.max_tokens = 100;
   options.reuse_bytes =
-      model.MemoryFor(Batcher::SequenceOptions(options)).cache + 1000;
+      SequencePool::SequenceBytes(model, Batcher::SequenceOptions(options)) +
+      1000;
   Engine engine = MakeEngine(model, options);
   AnswerOf(Submit(engine, Ask(MakePrompt(50, 1), 1)));
   EXPECT_EQ(engine.Snapshot().kept_sequences, 1u);
