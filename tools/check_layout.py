@@ -39,7 +39,7 @@ ROOMS = {
     "forward": "src/model src/base ops",
     "session": "src/forward src/model src/text src/formats src/os src/base ops",
     "generate": "src/session src/forward src/grammar src/text src/base ops",
-    "batch": "src/generate src/session src/forward src/base",
+    "batch": "src/embed src/generate src/session src/forward src/base",
     "embed": "src/session src/forward src/base",
     "classify": "src/session src/forward src/text src/base",
     "scope": "src/session src/model src/formats src/os src/base ops compression",

@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "gemma/embedder.h"
 #include "gemma/engine_metrics.h"
 #include "gemma/export.h"
 #include "gemma/generate.h"
@@ -77,6 +78,12 @@ struct Request {
   // a session does. Other requests do not notice: the request shares no caches
   // with them, in either direction. If the tap throws, only this request fails.
   TapFunction tap;
+  // The texts to embed, and how, for an engine of a model that embeds texts;
+  // see Embedder. Completion::embeddings then has the vectors, and the stop
+  // reason is kMaxTokens. Of `options`, only `cancelled` and `deadline` count.
+  // If embed.progress returns false, the request is cancelled.
+  std::vector<std::string> texts;
+  EmbedOptions embed;
 };
 
 // The answer to a request.
@@ -89,6 +96,7 @@ struct Completion {
   // Seconds from `times.queued` to each of `tokens`, as in `times.first_token`.
   std::vector<double> token_seconds;
   std::vector<ChoiceScore> scores;  // one for each of Request::choices
+  Embeddings embeddings;            // of Request::texts
 };
 
 // A handle to the answer of a request. Movable. Any thread may use it, even
@@ -138,6 +146,11 @@ class GEMMA_EXPORT Ticket {
 // A prompt that begins like another request, running or ended, reuses its
 // caches. If requests with a common beginning arrive together, one of them
 // computes it and the others wait.
+//
+// The engine of a model that embeds texts has requests with texts in place of
+// prompts. A pass takes texts of all of them in turn, up to
+// LoadOptions::prefill_chunk tokens. Vectors are those of an Embedder whose
+// max_tokens are those of the engine, as far as the model allows.
 //
 // Answers (tokens, text, log-probabilities, stop reasons) are the same, bit for
 // bit, as from Generate with a new session of the same max_tokens and

@@ -16,6 +16,7 @@
 #include "gemma/engine.h"
 #include "src/batch/meter.h"
 #include "src/batch/running_request.h"
+#include "src/batch/schedule.h"
 #include "src/batch/sequence_pool.h"
 #include "src/forward/executor.h"
 #include "src/forward/segment.h"
@@ -23,9 +24,9 @@
 
 namespace gemma::internal {
 
-// The work of an engine's thread. It has no thread of its own, and the same
-// calls always have the same effects.
-class Batcher {
+// Continues texts. It has no thread of its own, and the same calls always have
+// the same effects.
+class Batcher : public Schedule {
  public:
   // `tokenizer` and `executor` belong to `model`. `meter` must outlive the
   // batcher.
@@ -39,22 +40,13 @@ class Batcher {
   static uint64_t LeastBytes(const Model& model, const Executor& executor,
                              const EngineOptions& options);
 
-  size_t num_running() const { return running_.size(); }
-
-  // Takes these bytes from the limits, because other things are kept.
-  void SetOtherBytes(uint64_t bytes);
-
-  // Adds a request that the meter has admitted. If memory runs out, finishes
-  // its ticket at once.
-  void Add(std::shared_ptr<Ticket::State> ticket) noexcept;
-
-  // Computes a token of each running answer, and a piece of one prompt. May
-  // throw; CancelAll and FailAll still work after that.
-  void Step();
-
-  // Ends all requests.
-  void CancelAll() noexcept;
-  void FailAll(const absl::Status& status) noexcept;
+  size_t num_running() const override { return running_.size(); }
+  void SetOtherBytes(uint64_t bytes) override;
+  void Add(std::shared_ptr<Ticket::State> ticket) noexcept override;
+  // Computes a token of each running answer, and a piece of one prompt.
+  void Step() override;
+  void CancelAll() noexcept override;
+  void FailAll(const absl::Status& status) noexcept override;
 
  private:
   using Running = std::list<std::unique_ptr<RunningRequest>>;

@@ -17,10 +17,13 @@
 #include "src/base/sizes.h"
 #include "src/base/status_macros.h"
 #include "src/batch/batcher.h"
+#include "src/batch/embed_batcher.h"
 #include "src/batch/grammar_cache.h"
 #include "src/batch/meter.h"
 #include "src/batch/request_queue.h"
 #include "src/batch/running_request.h"
+#include "src/batch/schedule.h"
+#include "src/embed/embed_pass.h"
 #include "src/generate/answer.h"
 #include "src/generate/choices.h"
 #include "src/session/model_impl.h"
@@ -44,11 +47,58 @@ absl::Status Check(const EngineOptions& options) {
   return absl::OkStatus();
 }
 
+std::unique_ptr<Schedule> NewSchedule(const Model& model, Executor& executor,
+                                      const EngineOptions& options,
+                                      Meter& meter) {
+  if (model.config().pooling != Pooling::kNone) {
+    return std::make_unique<EmbedBatcher>(model, executor, meter);
+  }
+  return std::make_unique<Batcher>(model, **model.tokenizer(), executor,
+                                   options, meter);
+}
+
+// Returns OK if a model that embeds texts can compute the request.
+absl::Status CheckTexts(const Request& request) {
+  if (!request.prompt.empty() || !request.words.empty()) {
+    return absl::InvalidArgumentError(
+        "a request has a prompt, but the model embeds texts");
+  }
+  if (!request.choices.empty() || request.tap) {
+    return absl::InvalidArgumentError(
+        "a request has choices or a tap, but the model embeds texts");
+  }
+  if (request.texts.empty()) {
+    return absl::InvalidArgumentError(
+        "a request has no texts, wanted 1 or more");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckMaxBytes(const Model& model, const Executor& executor,
+                           const EngineOptions& options) {
+  const uint64_t least = Batcher::LeastBytes(model, executor, options);
+  if (options.max_bytes == 0 || options.max_bytes >= least) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      FormatText("max_bytes is %u, wanted at least %u, which one request needs",
+                 options.max_bytes, least));
+}
+
+// The texts of an embedding model are no longer than those it was made for.
+EmbedderOptions EmbedderOptionsOf(const Model& model,
+                                  const EngineOptions& options) {
+  return {std::min(options.max_tokens, MaxPooledTokens(model.config()))};
+}
+
 // One request always fits beside the grammars.
 uint64_t MostGrammarBytes(const Model& model, const Executor& executor,
                           const EngineOptions& options) {
   const uint64_t most = std::min(options.grammar_bytes, options.reuse_bytes);
   if (options.max_bytes == 0) return most;
+  if (model.config().pooling != Pooling::kNone) {
+    return std::min(most, options.max_bytes);
+  }
   return std::min(
       most, options.max_bytes - Batcher::LeastBytes(model, executor, options));
 }
@@ -59,15 +109,17 @@ uint64_t MostGrammarBytes(const Model& model, const Executor& executor,
 // destroy the engine.
 class Engine::Impl {
  public:
-  Impl(const Model& model, const Tokenizer& tokenizer, Executor& executor,
-       const EngineOptions& options)
+  // `embedder`: for a model that embeds texts.
+  Impl(const Model& model, Executor& executor, const EngineOptions& options,
+       std::optional<Embedder> embedder)
       : model_(model),
         executor_(executor),
         options_(options),
+        embedder_(std::move(embedder)),
         max_rows_(executor.max_rows()),
         meter_(options),
         grammars_(MostGrammarBytes(model, executor, options), meter_),
-        batcher_(model, tokenizer, executor, options, meter_),
+        schedule_(NewSchedule(model, executor, options, meter_)),
         queue_(options.max_queued, options.max_queued_per_client) {}
 
   // Throws if no thread can be started.
@@ -93,6 +145,44 @@ class Engine::Impl {
   }
 
   absl::StatusOr<Ticket> Submit(Request request) {
+    std::optional<EmbedJob> job;
+    if (embedder_.has_value()) {
+      GEMMA_RETURN_IF_ERROR(CheckTexts(request));
+      GEMMA_ASSIGN_OR_RETURN(
+          job,
+          EmbedJob::Create(model_, *embedder_, request.texts, request.embed));
+    } else {
+      GEMMA_RETURN_IF_ERROR(CheckPrompt(request));
+    }
+    auto state = std::make_shared<Ticket::State>(std::move(request), thread_id_,
+                                                 &executor_);
+    if (job.has_value()) state->set_embed_job(*std::move(job));
+    {
+      const std::lock_guard lock(mutex_);
+      const absl::Status pushed = queue_.Push(state);
+      if (!pushed.ok()) {
+        meter_.Refused();
+        return pushed;
+      }
+      meter_.Queued(state->num_words());
+    }
+    wake_.notify_one();
+    return Ticket(std::move(state));
+  }
+
+  absl::StatusOr<Grammar> Compile(const GrammarSource& source) {
+    return grammars_.Get(source);
+  }
+
+  EngineSnapshot Snapshot() const { return meter_.Get(); }
+
+ private:
+  // Returns OK if the request can be computed.
+  absl::Status CheckPrompt(const Request& request) const {
+    if (!request.texts.empty()) {
+      return absl::InvalidArgumentError(
+          "a request has texts to embed, but the model continues texts");
+    }
     const ModelConfig& config = model_.config();
     GEMMA_RETURN_IF_ERROR(Answer::Check(request.options, config));
     const size_t room = HasGlobal(config) ? options_.max_tokens
@@ -114,42 +204,23 @@ class Engine::Impl {
       GEMMA_RETURN_IF_ERROR(
           CheckChoices(config, room, prompt.size(), request.choices));
     }
-    auto state = std::make_shared<Ticket::State>(std::move(request), thread_id_,
-                                                 &executor_);
-    {
-      const std::lock_guard lock(mutex_);
-      const absl::Status pushed = queue_.Push(state);
-      if (!pushed.ok()) {
-        meter_.Refused();
-        return pushed;
-      }
-      meter_.Queued(state->prompt().size());
-    }
-    wake_.notify_one();
-    return Ticket(std::move(state));
+    return absl::OkStatus();
   }
 
-  absl::StatusOr<Grammar> Compile(const GrammarSource& source) {
-    return grammars_.Get(source);
-  }
-
-  EngineSnapshot Snapshot() const { return meter_.Get(); }
-
- private:
   // Ends every request, even if something throws.
   void Run() noexcept {
     while (Wait()) {
       const absl::Status status = Guarded([this] {
         Admit();
         DropInterrupted();
-        batcher_.SetOtherBytes(grammars_.bytes());
-        batcher_.Step();
+        schedule_->SetOtherBytes(grammars_.bytes());
+        schedule_->Step();
       });
-      if (!status.ok()) batcher_.FailAll(status);
+      if (!status.ok()) schedule_->FailAll(status);
     }
-    batcher_.CancelAll();
+    schedule_->CancelAll();
     while (const RequestQueue::Item item = Pop()) {
-      meter_.EndedInQueue(item->prompt().size(), StopReason::kCancelled);
+      meter_.EndedInQueue(item->num_words(), StopReason::kCancelled);
       item->FinishUnbegun(StopReason::kCancelled);
     }
   }
@@ -158,17 +229,17 @@ class Engine::Impl {
   bool Wait() {
     std::unique_lock lock(mutex_);
     wake_.wait(lock, [this] {
-      return stop_ || !queue_.empty() || batcher_.num_running() != 0;
+      return stop_ || !queue_.empty() || schedule_->num_running() != 0;
     });
     return !stop_;
   }
 
   void Admit() {
-    while (batcher_.num_running() < options_.max_sequences) {
+    while (schedule_->num_running() < options_.max_sequences) {
       RequestQueue::Item item = Pop();
       if (item == nullptr) return;
-      meter_.Admitted(item->prompt().size());
-      batcher_.Add(std::move(item));
+      meter_.Admitted(item->num_words());
+      schedule_->Add(std::move(item));
     }
   }
 
@@ -194,7 +265,7 @@ class Engine::Impl {
         const std::lock_guard lock(mutex_);
         queue_.Remove(item);
       }
-      meter_.EndedInQueue(item->prompt().size(), reason);
+      meter_.EndedInQueue(item->num_words(), reason);
       if (asked.ok()) {
         item->FinishUnbegun(*reason);
       } else {
@@ -206,10 +277,11 @@ class Engine::Impl {
   const Model model_;
   const Executor& executor_;
   const EngineOptions options_;
+  const std::optional<Embedder> embedder_;
   const size_t max_rows_;  // of a pass
   Meter meter_;
   GrammarCache grammars_;
-  Batcher batcher_;  // used only by the thread
+  const std::unique_ptr<Schedule> schedule_;  // used only by the thread
 
   std::mutex mutex_;  // guards queue_ and stop_
   std::condition_variable wake_;
@@ -224,19 +296,22 @@ absl::StatusOr<Engine> Engine::Create(const Model& model,
                                       const EngineOptions& options) {
   return NoThrow([&]() -> absl::StatusOr<Engine> {
     GEMMA_RETURN_IF_ERROR(Check(options));
-    GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, model.tokenizer());
-    // Session::Create checks the other options and the model.
-    GEMMA_RETURN_IF_ERROR(
-        Session::Create(model, Batcher::SequenceOptions(options)).status());
-    GEMMA_ASSIGN_OR_RETURN(Executor * executor, model.impl().executor());
-    const uint64_t least = Batcher::LeastBytes(model, *executor, options);
-    if (options.max_bytes != 0 && options.max_bytes < least) {
-      return absl::InvalidArgumentError(
-          FormatText("max_bytes is %u, wanted at least %u, which one request "
-                     "needs",
-                     options.max_bytes, least));
+    GEMMA_RETURN_IF_ERROR(model.tokenizer().status());
+    std::optional<Embedder> embedder;
+    if (model.config().pooling != Pooling::kNone) {
+      GEMMA_ASSIGN_OR_RETURN(
+          embedder, Embedder::Create(model, EmbedderOptionsOf(model, options)));
+    } else {
+      // Session::Create checks the other options and the model.
+      GEMMA_RETURN_IF_ERROR(
+          Session::Create(model, Batcher::SequenceOptions(options)).status());
     }
-    auto impl = std::make_shared<Impl>(model, *tokenizer, *executor, options);
+    GEMMA_ASSIGN_OR_RETURN(Executor * executor, model.impl().executor());
+    if (!embedder.has_value()) {
+      GEMMA_RETURN_IF_ERROR(CheckMaxBytes(model, *executor, options));
+    }
+    auto impl =
+        std::make_shared<Impl>(model, *executor, options, std::move(embedder));
     try {
       Impl::Start(impl);
     } catch (const std::system_error& error) {
@@ -248,6 +323,9 @@ absl::StatusOr<Engine> Engine::Create(const Model& model,
 }
 
 MemoryUse Engine::MemoryFor(const Model& model, const EngineOptions& options) {
+  if (model.config().pooling != Pooling::kNone) {
+    return Embedder::MemoryFor(model, EmbedderOptionsOf(model, options));
+  }
   MemoryUse use =
       model.MemoryFor(Batcher::SequenceOptions(options), options.max_sequences);
   // The logits of a pass: of each answer, and of a piece of a prompt.

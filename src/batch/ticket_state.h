@@ -9,11 +9,13 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "gemma/engine.h"
 #include "gemma/words.h"
 #include "src/base/internal.h"
+#include "src/embed/embed_pass.h"
 #include "src/forward/executor.h"
 
 namespace gemma {
@@ -29,6 +31,17 @@ class Ticket::State {
   const Request& request() const { return request_; }
   // The words of the prompt, moved out of Request::words or Request::prompt.
   const Words& prompt() const { return prompt_; }
+
+  // The texts of a request that embeds; null for others. Set before the request
+  // is queued.
+  EmbedJob* embed_job() {
+    return embed_job_.has_value() ? &*embed_job_ : nullptr;
+  }
+  void set_embed_job(EmbedJob job) { embed_job_.emplace(std::move(job)); }
+  // The tokens that the model reads.
+  size_t num_words() const {
+    return embed_job_.has_value() ? embed_job_->num_tokens() : prompt_.size();
+  }
 
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
 
@@ -67,6 +80,7 @@ class Ticket::State {
 
   Request request_;
   const Words prompt_;
+  std::optional<EmbedJob> embed_job_;
   std::optional<Grammar> grammar_;  // copy of the request's grammar
   const std::thread::id engine_thread_;
   const Executor* const executor_;            // only compared; may be gone

@@ -309,7 +309,11 @@ TEST(Embedder, ModelHasNoSessions) {
   const absl::Status session = Session::Create(model).status();
   EXPECT_EQ(session.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(session.message(), HasSubstr("the model embeds texts"));
-  EXPECT_THAT(ErrorOf(Engine::Create(model)),
+  absl::StatusOr<Engine> engine = Engine::Create(model);
+  ASSERT_EQ(ErrorOf(engine.status()), "OK");
+  Request request;
+  request.prompt = {2, 3};
+  EXPECT_THAT(ErrorOf(engine->Submit(request).status()),
               HasSubstr("the model embeds texts"));
 }
 
