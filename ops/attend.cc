@@ -61,7 +61,7 @@ HWY_INLINE void ScoreBlocks(const float* HWY_RESTRICT q, size_t num_queries,
                             float* HWY_RESTRICT scores) {
   ForQueryTiles(num_queries, [&](auto size, size_t first) HWY_ATTR {
     constexpr size_t kQueries = decltype(size)::value;
-    constexpr size_t kVectors = HWY_MIN(kSums / kQueries, kTileVectors);
+    constexpr size_t kVectors = HWY_MIN(kVectorsFor<kQueries>, kTileVectors);
     ForVectors<kVectors>(
         num_keys / kLanes, [&](auto vectors, size_t v) HWY_ATTR {
           ScoreTile<kQueries, decltype(vectors)::value>(
@@ -129,7 +129,7 @@ HWY_INLINE void AddValues(const AttendBuffers& buffers, const QueryRun& run,
           num_values - v * kLanes, ahead,
           sums + query * sums_stride + v * kLanes, sums_stride);
     };
-    ForVectors<HWY_MIN(kSums / kQueries, 8)>(
+    ForVectors<HWY_MIN(kVectorsFor<kQueries>, 8)>(
         num_vectors, [&](auto vectors, size_t v)
                          HWY_ATTR { add(vectors, std::false_type(), v); });
     if (num_values % kLanes != 0) {

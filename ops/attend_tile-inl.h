@@ -36,9 +36,14 @@ inline constexpr size_t kSums = 16;
 #else
 inline constexpr size_t kSums = 8;
 #endif
-// The vectors and queries of the largest register tile.
+// The vectors and queries of the largest register tile. On AVX2, where tiles of
+// kSums just hide the latency, it has half as many sums again.
 inline constexpr size_t kWideVectors = 2;
-inline constexpr size_t kMaxTileQueries = kSums / kWideVectors;
+inline constexpr size_t kMaxTileQueries =
+    HWY_TARGET == HWY_AVX2 ? 6 : kSums / kWideVectors;
+// The vectors of a tile, if there are that many.
+template <size_t kQueries>
+inline constexpr size_t kVectorsFor = HWY_MAX(kWideVectors, kSums / kQueries);
 // From this many queries on, decoding into buffers pays.
 inline constexpr size_t kManyQueries = 16;
 inline constexpr size_t kDecodedKeys =
