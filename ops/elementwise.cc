@@ -20,31 +20,61 @@ namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+// A vector of a row that lies in it as a whole, and the lanes of one that do.
+// Masks cost more than the rest of most loops, above all to store on AVX2.
+struct WholeVector {
+  template <class DF>
+  HWY_INLINE hn::Vec<DF> Load(DF df, const float* from) const {
+    return hn::LoadU(df, from);
+  }
+  template <class DF>
+  HWY_INLINE void Store(hn::Vec<DF> v, DF df, float* to) const {
+    hn::StoreU(v, df, to);
+  }
+};
+struct LastVector {
+  template <class DF>
+  HWY_INLINE hn::Vec<DF> Load(DF df, const float* from) const {
+    return hn::LoadN(df, from, count);  // zero beyond the row
+  }
+  template <class DF>
+  HWY_INLINE void Store(hn::Vec<DF> v, DF df, float* to) const {
+    hn::StoreN(v, df, to, count);
+  }
+  size_t count;
+};
+
+// Calls body(i, part) for the vectors of a row of `size` values, which begin at
+// i. `part` loads and stores them.
+template <class DF, class Body>
+HWY_INLINE void ForEachVector(DF df, size_t size, Body body) {
+  const size_t N = hn::Lanes(df);
+  size_t i = 0;
+  for (; i + N <= size; i += N) body(i, WholeVector());
+  if (i < size) body(i, LastVector{size - i});
+}
+
 // ---------------------------------------------------------------------------
 // Root mean square normalization (arXiv 1910.07467).
 
-// A null weight is 1. LoadN and StoreN handle the last partial vector. A masked
-// load per step costs little here, because a row is read from the L1 cache.
+// A null weight is 1.
 void RmsNormRow(const float* x, const float* HWY_RESTRICT weight, size_t size,
                 float eps, float* out) {
   const hn::ScalableTag<float> df;
-  const size_t N = hn::Lanes(df);
 
   auto squares = hn::Zero(df);
-  for (size_t i = 0; i < size; i += N) {
-    const auto v = hn::LoadN(df, x + i, size - i);  // zero beyond the row
+  ForEachVector(df, size, [&](size_t i, auto part) HWY_ATTR {
+    const auto v = part.Load(df, x + i);
     squares = hn::MulAdd(v, v, squares);
-  }
+  });
   const float mean = hn::ReduceSum(df, squares) / static_cast<float>(size);
   const auto scale = hn::Set(df, 1.0f / std::sqrt(mean + eps));
 
-  for (size_t i = 0; i < size; i += N) {
-    auto v = hn::Mul(hn::LoadN(df, x + i, size - i), scale);
-    if (weight != nullptr) {
-      v = hn::Mul(v, hn::LoadN(df, weight + i, size - i));
-    }
-    hn::StoreN(v, df, out + i, size - i);
-  }
+  ForEachVector(df, size, [&](size_t i, auto part) HWY_ATTR {
+    auto v = hn::Mul(part.Load(df, x + i), scale);
+    if (weight != nullptr) v = hn::Mul(v, part.Load(df, weight + i));
+    part.Store(v, df, out + i);
+  });
 }
 
 // ---------------------------------------------------------------------------
@@ -53,15 +83,14 @@ void RmsNormRow(const float* x, const float* HWY_RESTRICT weight, size_t size,
 void RopeHead(const float* HWY_RESTRICT cos, const float* HWY_RESTRICT sin,
               size_t half, float* HWY_RESTRICT head) {
   const hn::ScalableTag<float> df;
-  for (size_t i = 0; i < half; i += hn::Lanes(df)) {
-    const size_t count = half - i;
-    const auto c = hn::LoadN(df, cos + i, count);
-    const auto s = hn::LoadN(df, sin + i, count);
-    const auto a = hn::LoadN(df, head + i, count);
-    const auto b = hn::LoadN(df, head + half + i, count);
-    hn::StoreN(hn::NegMulAdd(b, s, hn::Mul(a, c)), df, head + i, count);
-    hn::StoreN(hn::MulAdd(a, s, hn::Mul(b, c)), df, head + half + i, count);
-  }
+  ForEachVector(df, half, [&](size_t i, auto part) HWY_ATTR {
+    const auto c = part.Load(df, cos + i);
+    const auto s = part.Load(df, sin + i);
+    const auto a = part.Load(df, head + i);
+    const auto b = part.Load(df, head + half + i);
+    part.Store(hn::NegMulAdd(b, s, hn::Mul(a, c)), df, head + i);
+    part.Store(hn::MulAdd(a, s, hn::Mul(b, c)), df, head + half + i);
+  });
 }
 
 // ---------------------------------------------------------------------------
@@ -103,13 +132,13 @@ HWY_INLINE V ExactGelu(DF df, V z) {
 template <GeluForm kGelu>
 void Gate(float* HWY_RESTRICT gate, const float* HWY_RESTRICT up, size_t size) {
   const hn::ScalableTag<float> df;
-  for (size_t i = 0; i < size; i += hn::Lanes(df)) {
-    const auto z = hn::LoadN(df, gate + i, size - i);
-    const auto u = hn::LoadN(df, up + i, size - i);
+  ForEachVector(df, size, [&](size_t i, auto part) HWY_ATTR {
+    const auto z = part.Load(df, gate + i);
+    const auto u = part.Load(df, up + i);
     const auto g =
         kGelu == GeluForm::kTanh ? TanhGelu(df, z) : ExactGelu(df, z);
-    hn::StoreN(hn::Mul(g, u), df, gate + i, size - i);
-  }
+    part.Store(hn::Mul(g, u), df, gate + i);
+  });
 }
 
 void GatedGeluVector(float* HWY_RESTRICT gate, const float* HWY_RESTRICT up,
@@ -128,28 +157,27 @@ void SoftCapVector(float cap, size_t size, float* HWY_RESTRICT x) {
   const hn::ScalableTag<float> df;
   const auto caps = hn::Set(df, cap);
   const auto inverse = hn::Set(df, 1.0f / cap);
-  for (size_t i = 0; i < size; i += hn::Lanes(df)) {
-    const auto v = hn::Mul(hn::LoadN(df, x + i, size - i), inverse);
+  ForEachVector(df, size, [&](size_t i, auto part) HWY_ATTR {
+    const auto v = hn::Mul(part.Load(df, x + i), inverse);
     // v - v is NaN if v is not finite, else 0.
     const auto capped = hn::MulAdd(caps, hn::Tanh(df, v), hn::Sub(v, v));
-    hn::StoreN(capped, df, x + i, size - i);
-  }
+    part.Store(capped, df, x + i);
+  });
 }
 
 // Reads x twice if it holds an infinity, and writes it only then.
 void InfinityToNanVector(size_t size, float* HWY_RESTRICT x) {
   const hn::ScalableTag<float> df;
-  const size_t N = hn::Lanes(df);
   auto sum = hn::Zero(df);
-  for (size_t i = 0; i < size; i += N) {
-    const auto v = hn::LoadN(df, x + i, size - i);
+  ForEachVector(df, size, [&](size_t i, auto part) HWY_ATTR {
+    const auto v = part.Load(df, x + i);
     sum = hn::Add(sum, hn::Sub(v, v));
-  }
+  });
   if (hn::AllFalse(df, hn::IsNaN(sum))) return;
-  for (size_t i = 0; i < size; i += N) {
-    const auto v = hn::LoadN(df, x + i, size - i);
-    hn::StoreN(hn::Add(v, hn::Sub(v, v)), df, x + i, size - i);
-  }
+  ForEachVector(df, size, [&](size_t i, auto part) HWY_ATTR {
+    const auto v = part.Load(df, x + i);
+    part.Store(hn::Add(v, hn::Sub(v, v)), df, x + i);
+  });
 }
 
 // ---------------------------------------------------------------------------
@@ -158,15 +186,14 @@ void InfinityToNanVector(size_t size, float* HWY_RESTRICT x) {
 void Conv1dStep(const float* const* taps, MatrixView<const float> weight,
                 const float* HWY_RESTRICT bias, float* HWY_RESTRICT out) {
   const hn::ScalableTag<float> df;
-  for (size_t i = 0; i < weight.cols; i += hn::Lanes(df)) {
-    const size_t count = weight.cols - i;
-    auto sum = hn::LoadN(df, bias + i, count);
+  ForEachVector(df, weight.cols, [&](size_t i, auto part) HWY_ATTR {
+    auto sum = part.Load(df, bias + i);
     for (size_t t = 0; t < weight.rows; ++t) {
-      const auto w = hn::LoadN(df, weight.data + t * weight.stride + i, count);
-      sum = hn::MulAdd(w, hn::LoadN(df, taps[t] + i, count), sum);
+      const auto w = part.Load(df, weight.data + t * weight.stride + i);
+      sum = hn::MulAdd(w, part.Load(df, taps[t] + i), sum);
     }
-    hn::StoreN(sum, df, out + i, count);
-  }
+    part.Store(sum, df, out + i);
+  });
 }
 
 // ---------------------------------------------------------------------------
@@ -188,11 +215,9 @@ HWY_INLINE V Sigmoid(DF df, V x) {
 void RgLruStep(const RgLruJob& job) {
   const hn::ScalableTag<float> df;
   const size_t size = job.x.size();
-  for (size_t i = 0; i < size; i += hn::Lanes(df)) {
-    const size_t count = size - i;
-    const auto load = [&](std::span<const float> from) HWY_ATTR {
-      return hn::LoadN(df, from.data() + i, count);
-    };
+  ForEachVector(df, size, [&](size_t i, auto part) HWY_ATTR {
+    const auto load = [&](std::span<const float> from)
+                          HWY_ATTR { return part.Load(df, from.data() + i); };
     auto next = hn::Mul(Sigmoid(df, load(job.input_gate)), load(job.x));
     if (!job.first) {
       const auto log_a =
@@ -203,8 +228,8 @@ void RgLruStep(const RgLruJob& job) {
                         hn::Mul(hn::Sqrt(rest), next));
       next = hn::Add(next, Poison(log_a));
     }
-    hn::StoreN(next, df, job.state_out.data() + i, count);
-  }
+    part.Store(next, df, job.state_out.data() + i);
+  });
 }
 
 // ---------------------------------------------------------------------------
@@ -213,22 +238,21 @@ void RgLruStep(const RgLruJob& job) {
 void AddVector(const float* HWY_RESTRICT y, size_t size,
                float* HWY_RESTRICT x) {
   const hn::ScalableTag<float> df;
-  for (size_t i = 0; i < size; i += hn::Lanes(df)) {
-    const auto sum =
-        hn::Add(hn::LoadN(df, x + i, size - i), hn::LoadN(df, y + i, size - i));
-    hn::StoreN(sum, df, x + i, size - i);
-  }
+  ForEachVector(df, size, [&](size_t i, auto part) HWY_ATTR {
+    const auto sum = hn::Add(part.Load(df, x + i), part.Load(df, y + i));
+    part.Store(sum, df, x + i);
+  });
 }
 
 void AddScaledVector(float factor, const float* HWY_RESTRICT y, size_t size,
                      float* HWY_RESTRICT x) {
   const hn::ScalableTag<float> df;
   const auto factors = hn::Set(df, factor);
-  for (size_t i = 0; i < size; i += hn::Lanes(df)) {
-    const auto sum = hn::MulAdd(factors, hn::LoadN(df, y + i, size - i),
-                                hn::LoadN(df, x + i, size - i));
-    hn::StoreN(sum, df, x + i, size - i);
-  }
+  ForEachVector(df, size, [&](size_t i, auto part) HWY_ATTR {
+    const auto sum =
+        hn::MulAdd(factors, part.Load(df, y + i), part.Load(df, x + i));
+    part.Store(sum, df, x + i);
+  });
 }
 
 // ---------------------------------------------------------------------------

@@ -446,7 +446,11 @@ HWY_INLINE void StorePart(VF sum, size_t v, const float* bias, size_t rows,
   if (bias != nullptr) {
     sum = hn::Add(sum, hn::LoadN(df, bias + v * LanesF(), count));
   }
-  hn::StoreN(sum, df, out + v * LanesF(), count);
+  if (count >= LanesF()) {
+    hn::StoreU(sum, df, out + v * LanesF());
+  } else {
+    hn::StoreN(sum, df, out + v * LanesF(), count);
+  }
 }
 
 // Calls StorePart for all parts.
