@@ -1,6 +1,8 @@
 // out = x w^T + bias for packed w. Most of the time of a forward pass is spent
 // here. Divides the panels of w among the threads.
 
+#include <algorithm>
+
 #include "hwy/base.h"
 #include "ops/ops.h"
 #include "ops/products/mat_mul_kernels.h"
@@ -8,10 +10,6 @@
 
 namespace gemma::internal {
 namespace {
-
-// The rows of a gated product at a time: x and the products of a task stay in
-// the L2 cache until gate and up are multiplied.
-constexpr size_t kPieceRows = kOutlierRows;
 
 void CheckShapes(const MatMulJob& job) {
   HWY_ASSERT(job.x.cols == job.w.cols && job.out.cols == job.w.rows);
@@ -23,24 +21,33 @@ void CheckShapes(const MatMulJob& job) {
 class Tasks {
  public:
   Tasks(const PackedView& w, size_t num_rows, const Workers& workers)
-      : num_panels_(w.NumPanels()), task_panels_(kTaskPanels / 2) {
-    if (num_rows > kFewRows) return;
-    // Gives each thread equally many tasks, of more panels, which are read side
-    // by side.
-    const size_t least = hwy::DivCeil(num_panels_, kTaskPanels);
-    const size_t even = hwy::RoundUpTo(least, workers.num_threads());
-    task_panels_ = hwy::DivCeil(num_panels_, even);
+      : num_panels_(w.NumPanels()) {
+    if (num_rows > kFewRows) {
+      // Each thread gets equally many tasks, of about as many panels.
+      const size_t least = hwy::DivCeil(num_panels_, kTaskPanels);
+      size_ =
+          HWY_MIN(hwy::RoundUpTo(least, workers.num_threads()), num_panels_);
+    } else {
+      size_ = hwy::DivCeil(num_panels_, kTaskPanels / 2);
+    }
   }
 
-  size_t size() const { return hwy::DivCeil(num_panels_, task_panels_); }
-  size_t Begin(size_t task) const { return task * task_panels_; }
-  size_t End(size_t task) const {
-    return HWY_MIN((task + 1) * task_panels_, num_panels_);
-  }
+  size_t size() const { return size_; }
+  size_t Begin(size_t task) const { return num_panels_ * task / size_; }
+  size_t End(size_t task) const { return Begin(task + 1); }
 
  private:
   size_t num_panels_;
-  size_t task_panels_;
+  size_t size_;
+};
+
+// The rows of a gated product at a time. The results of a task stay in the L2
+// cache until gate and up are multiplied, in memory of their own: rows of a
+// wide result often share cache sets, which hold fewer rows.
+constexpr size_t kPieceRows = kOutlierRows;
+
+struct Results {
+  alignas(64) float values[kPieceRows * kTaskPanels * kPanelRows];
 };
 
 // Rounds the x of the jobs, which have the same.
@@ -116,24 +123,30 @@ void GatedMatMul(const GatedMatMulJob& job, MatMulContext& context) {
                             {job.x, job.up, job.up_bias, job.scratch}};
   HWY_ASSERT(job.gate.rows == job.up.rows);
   const RoundedX x = RoundFor(jobs, context);
-  const size_t step = x.CanDivideRows(job.gate) && x.CanDivideRows(job.up)
-                          ? kPieceRows
-                          : job.x.rows;
+  const bool divide = x.CanDivideRows(job.gate) && x.CanDivideRows(job.up);
+  const size_t step = divide ? kPieceRows : job.x.rows;
   const Tasks tasks(job.gate, job.x.rows, context.workers());
   context.workers().ForEach(tasks.size(), [&](size_t task, size_t) {
     const size_t begin = tasks.Begin(task);
     const size_t end = tasks.End(task);
     const size_t first = begin * kPanelRows;
     const size_t count = HWY_MIN(end * kPanelRows, job.gate.rows) - first;
+    Results results[2];
     for (size_t row = 0; row < job.x.rows; row += step) {
-      const size_t row_end = HWY_MIN(row + step, job.x.rows);
-      for (const MatMulJob& part : jobs) {
-        x.Run(row, part.w, part.bias, part.out.Rows(row, row_end - row), begin,
-              end);
+      const size_t num_rows = HWY_MIN(step, job.x.rows - row);
+      MatrixView<float> out[2];  // of gate and up
+      for (size_t i = 0; i < 2; ++i) {
+        out[i] = jobs[i].out.Rows(row, num_rows);
+        // Kernels write to the place of a panel in a whole row.
+        if (divide) {
+          out[i] = {results[i].values - first, num_rows, job.gate.rows, count};
+        }
+        x.Run(row, jobs[i].w, jobs[i].bias, out[i], begin, end);
       }
-      for (size_t r = row; r < row_end; ++r) {
-        GatedGelu(job.out.Row(r).subspan(first, count),
-                  job.scratch.Row(r).subspan(first, count), job.gelu);
+      for (size_t r = 0; r < num_rows; ++r) {
+        const std::span<float> gate = out[0].Row(r).subspan(first, count);
+        GatedGelu(gate, out[1].Row(r).subspan(first, count), job.gelu);
+        if (divide) std::ranges::copy(gate, &job.out.Row(row + r)[first]);
       }
     }
   });

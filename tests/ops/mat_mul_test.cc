@@ -639,17 +639,18 @@ TEST(MatMul, InlineSameBits) {
   EXPECT_EQ(out, Product(x, 5, w, bias, workers));
 }
 
+// More rows than wait for the activation at a time, and a panel that is not
+// full.
 TEST(GatedMatMul, EqualsProductsAndGelu) {
   Workers workers(2);
   constexpr size_t kCols = 192;
   const TestMatrix gate(Format::kQ4_0, 150, kCols, 1);
   const TestMatrix up(Format::kQ5_0, 150, kCols, 2);
   const std::vector<float> gate_bias = RandomVector(150, 3);
-  for (const size_t rows : {1, 7, 130}) {
-    std::vector<float> x = RandomVector(rows * kCols, 4);
-    for (size_t r = 0; r < rows; ++r) x[r * kCols + 7 * r % kCols] *= 20.0f;
-    for (const Arithmetic arithmetic :
-         {Arithmetic::kFloat32, Arithmetic::kInt8}) {
+  for (const auto arithmetic : {Arithmetic::kFloat32, Arithmetic::kInt8}) {
+    for (const size_t rows : {1, 7, 130}) {
+      std::vector<float> x = RandomVector(rows * kCols, 4);
+      for (size_t r = 0; r < rows; ++r) x[r * kCols + 7 * r % kCols] *= 20.0f;
       std::vector<float> expected =
           Product(x, rows, gate, gate_bias, workers, arithmetic);
       GatedGelu(expected, Product(x, rows, up, {}, workers, arithmetic));
