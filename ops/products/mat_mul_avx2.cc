@@ -139,6 +139,28 @@ void Avx2Widen(const Int8Block* x, size_t num_blocks, int16_t* out) {
   }
 }
 
+void Avx2MinusX(const Int8Block* x, size_t num_blocks, bool halves,
+                float* out) {
+  // Gathered first, so that the rest is done in vectors.
+  uint32_t sums[kUnpackedGroups];
+  size_t count = 0;
+  for (const Int8Block* end = x + num_blocks; x != end; ++x) {
+    out[count] = x->scale;
+    if (halves) {
+      sums[count++] = static_cast<uint32_t>(x->minus_sums[0]);
+      out[count] = x->scale;
+      sums[count++] = static_cast<uint32_t>(x->minus_sums[1]);
+    } else {
+      sums[count++] = static_cast<uint32_t>(x->minus_sum);
+    }
+  }
+  for (size_t i = 0; i < count; ++i) {
+    const int sum =
+        static_cast<int16_t>(sums[i]) + static_cast<int16_t>(sums[i] >> 16);
+    out[i] *= static_cast<float>(sum);
+  }
+}
+
 void Avx2Rows(const UnpackedJob& job) { avx2::RowsOfJob(job); }
 
 }  // namespace gemma::internal
@@ -150,6 +172,7 @@ HWY_POP_ATTRIBUTES
 namespace gemma::internal {
 
 void Avx2Widen(const Int8Block*, size_t, int16_t*) {}
+void Avx2MinusX(const Int8Block*, size_t, bool, float*) {}
 void Avx2Rows(const UnpackedJob&) {}
 
 }  // namespace gemma::internal

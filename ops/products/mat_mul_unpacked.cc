@@ -1,6 +1,7 @@
 #include <cstring>
 
 #include "hwy/base.h"
+#include "hwy/cache_control.h"
 #include "ops/products/unpacked_panels.h"
 
 namespace gemma::internal {
@@ -17,6 +18,7 @@ struct Scratch {
   // x, if the kernel wants it in a different form.
   union {
     alignas(64) int16_t widened_x[kPieceRows][kWidenedCols];
+    alignas(64) float minus_x[kPieceRows][kUnpackedGroups];
     PairedBlock paired_x[kPieceRows / 2][kWidenedCols / kTileCols];
   };
 };
@@ -27,10 +29,19 @@ struct RowsKernel {
   CodeForm form;
   // Null if the form is not kWide.
   void (*widen)(const Int8Block* x, size_t num_blocks, int16_t* out);
+  // Null if the kernel adds the sums of x itself.
+  void (*minus)(const Int8Block* x, size_t num_blocks, bool halves, float* out);
   // Null if it is not kPairs.
   void (*pair)(const Int8Block* x0, const Int8Block* x1, size_t num_blocks,
                bool sums, PairedBlock* out);
 };
+
+// Fetches into the cache what StoreUnpacked will write.
+void FetchOut(const MatMulJob& job, size_t panel, size_t first, size_t count) {
+  for (size_t r = 0; r < count; ++r) {
+    hwy::Prefetch(job.out.Row(first + r).data() + panel * kPanelRows);
+  }
+}
 
 // Computes panels [begin, end), at most kPiecePanels, for rows [first, first +
 // count), at most kPieceRows. All columns of a piece that are multiplied with
@@ -43,8 +54,10 @@ void Piece(const RowsKernel& kernel, const MatMulJob& job, const Int8Block* x,
   const CodeForm form = FormOf(job.w.layout, kernel.form);
   const bool widens = form == CodeForm::kWide;
   const bool pairs = form == CodeForm::kPairs;
+  const LayoutTraits traits = TraitsOf(job.w.layout);
+  const bool minus = kernel.minus != nullptr && traits.has_offset;
+  const bool halves = traits.scale_cols < kTileCols;
   const size_t step = widens || pairs ? kWidenedCols : kUnpackedCols;
-  const size_t block_cols = TraitsOf(job.w.layout).block_cols;
   const Int8Block* rows[kPieceRows];
   std::memset(scratch.sums, 0, (end - begin) * sizeof(scratch.sums[0]));
   for (size_t col = 0; col < job.w.cols; col += step) {
@@ -57,9 +70,12 @@ void Piece(const RowsKernel& kernel, const MatMulJob& job, const Int8Block* x,
     for (size_t r = 0; widens && r < even; ++r) {
       kernel.widen(rows[r], num_blocks, scratch.widened_x[r]);
     }
+    for (size_t r = 0; minus && r < even; ++r) {
+      kernel.minus(rows[r], num_blocks, halves, scratch.minus_x[r]);
+    }
     for (size_t r = 0; pairs && r < even; r += 2) {
-      kernel.pair(rows[r], rows[r + 1], num_blocks,
-                  TraitsOf(job.w.layout).has_offset, scratch.paired_x[r / 2]);
+      kernel.pair(rows[r], rows[r + 1], num_blocks, traits.has_offset,
+                  scratch.paired_x[r / 2]);
     }
     for (size_t panel = begin; panel < end; ++panel) {
       float(*sums)[kPanelRows] = scratch.sums[panel - begin];
@@ -69,17 +85,24 @@ void Piece(const RowsKernel& kernel, const MatMulJob& job, const Int8Block* x,
       if (first == 0) {
         const bool is_last = panel + 1 == end;
         next = job.w.Panel(is_last ? begin : panel + 1) +
-               (is_last ? col_end : col) / block_cols *
+               (is_last ? col_end : col) / traits.block_cols *
                    PanelBlockBytes(job.w.layout);
       }
       Unpack(job.w, panel, col, col_end, form, next, w);
+      const bool is_whole = col_end == job.w.cols;
+      if (is_whole) FetchOut(job, panel, first, count);
       kernel.run({&w, job.w.layout, rows, scratch.widened_x[0],
-                  scratch.paired_x[0], even, sums[0]});
-      if (col_end == job.w.cols) {
-        StoreUnpacked(sums, w.units, job, panel, first, count);
-      }
+                  scratch.minus_x[0], scratch.paired_x[0], even, sums[0]});
+      if (is_whole) StoreUnpacked(sums, w.units, job, panel, first, count);
     }
   }
+}
+
+// Writes the products of one row of x with a panel whose rows all exist.
+HWY_INLINE void StoreRow(const float* HWY_RESTRICT sums,
+                         const float* HWY_RESTRICT units,
+                         float* HWY_RESTRICT out) {
+  for (size_t i = 0; i < kPanelRows; ++i) out[i] = sums[i] * units[i];
 }
 
 void Panels(const RowsKernel& kernel, const MatMulJob& job, const Int8Block* x,
@@ -101,6 +124,12 @@ void StoreUnpacked(const float (*sums)[kPanelRows], const float* units,
                    size_t count) {
   const size_t begin = panel * kPanelRows;
   const size_t cols = HWY_MIN(kPanelRows, job.w.rows - begin);
+  if (cols == kPanelRows && job.bias.empty()) {
+    for (size_t r = 0; r < count; ++r) {
+      StoreRow(sums[r], units, job.out.Row(first + r).data() + begin);
+    }
+    return;
+  }
   for (size_t r = 0; r < count; ++r) {
     float* out = job.out.Row(first + r).data() + begin;
     for (size_t i = 0; i < cols; ++i) out[i] = sums[r][i] * units[i];
@@ -111,26 +140,26 @@ void StoreUnpacked(const float (*sums)[kPanelRows], const float* units,
 
 void Avx2Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
                 size_t end, RowIndex index) {
-  Panels({Avx2Rows, CodeForm::kWide, Avx2Widen, nullptr}, job, x, begin, end,
-         index);
+  Panels({Avx2Rows, CodeForm::kWide, Avx2Widen, Avx2MinusX, nullptr}, job, x,
+         begin, end, index);
 }
 
 void AvxVnniPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
                    size_t end, RowIndex index) {
-  Panels({AvxVnniRows, CodeForm::kCodes, nullptr, nullptr}, job, x, begin, end,
-         index);
+  Panels({AvxVnniRows, CodeForm::kCodes, nullptr, Avx2MinusX, nullptr}, job, x,
+         begin, end, index);
 }
 
 void NeonDotProdPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
                        size_t end, RowIndex index) {
-  Panels({NeonDotProdRows, CodeForm::kLevels, nullptr, nullptr}, job, x, begin,
-         end, index);
+  Panels({NeonDotProdRows, CodeForm::kLevels, nullptr, nullptr, nullptr}, job,
+         x, begin, end, index);
 }
 
 void NeonI8mmPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
                     size_t end, RowIndex index) {
-  Panels({NeonI8mmRows, CodeForm::kPairs, nullptr, NeonPairRows}, job, x, begin,
-         end, index);
+  Panels({NeonI8mmRows, CodeForm::kPairs, nullptr, nullptr, NeonPairRows}, job,
+         x, begin, end, index);
 }
 
 }  // namespace gemma::internal

@@ -20,6 +20,8 @@ namespace gemma::internal {
 inline constexpr size_t kUnpackedCols = 1024;
 // If codes take 16 bits, or x is in pairs of rows, which take as many.
 inline constexpr size_t kWidenedCols = kUnpackedCols / 2;
+// The most groups of columns that share a scale.
+inline constexpr size_t kUnpackedGroups = kUnpackedCols / 16;
 
 // How codes are unpacked.
 enum class CodeForm {
@@ -35,8 +37,8 @@ struct UnpackedPanel {
   alignas(64) uint8_t codes[kUnpackedCols * kPanelRows];
   // [groups, kPanelRows]: for units of 1. Offsets are unset if the layout has
   // none.
-  alignas(64) float scales[kUnpackedCols / 16 * kPanelRows];
-  alignas(64) float offsets[kUnpackedCols / 16 * kPanelRows];
+  alignas(64) float scales[kUnpackedGroups * kPanelRows];
+  alignas(64) float offsets[kUnpackedGroups * kPanelRows];
   // What sums are multiplied with: 1 if the rows have no units.
   alignas(64) float units[kPanelRows];
   size_t num_blocks = 0;
@@ -87,15 +89,19 @@ struct UnpackedJob {
   // [num_rows, kWidenedCols]: their codes in 16 bits, if those of w are so. A
   // block has columns 0 and 2 of each four, then columns 1 and 3.
   const int16_t* widened_x;
+  // [num_rows, kUnpackedGroups], on x86, if the layout has offsets: minus the
+  // sums of x, as rounded.
+  const float* minus_x;
   // [num_rows / 2, kWidenedCols / kTileCols]: their pairs, if codes are so.
   const PairedBlock* paired_x;
   size_t num_rows;
   float* sums;  // [num_rows, kPanelRows]
 };
 
-// Need AVX2 and FMA, the last also AVX-VNNI. The first fills a row of
-// widened_x; the second wants widened codes.
+// Need AVX2 and FMA, the last also AVX-VNNI. The first two fill a row of
+// widened_x and of minus_x; the third wants widened codes.
 void Avx2Widen(const Int8Block* x, size_t num_blocks, int16_t* out);
+void Avx2MinusX(const Int8Block* x, size_t num_blocks, bool halves, float* out);
 void Avx2Rows(const UnpackedJob& job);
 void AvxVnniRows(const UnpackedJob& job);
 

@@ -9,6 +9,7 @@ HWY_NOINLINE void Rows(const UnpackedJob& job, size_t row) {
   const float* HWY_RESTRICT scales = job.w->scales;
   const float* HWY_RESTRICT offsets = job.w->offsets;
   const int16_t* widened_x = job.widened_x + row * kWidenedCols;
+  const float* HWY_RESTRICT minus_x = job.minus_x + row * kUnpackedGroups;
   float* HWY_RESTRICT sums = job.sums + row * kPanelRows;
   const Int8Block* x[kRows];
   for (size_t r = 0; r < kRows; ++r) x[r] = job.x[row + r];
@@ -21,10 +22,9 @@ HWY_NOINLINE void Rows(const UnpackedJob& job, size_t row) {
       HWY_UNROLL(4)
       for (size_t r = 0; r < kRows; ++r) {
         const __m256 x_scale = _mm256_broadcast_ss(&x[r]->scale);
-        [[maybe_unused]] __m256 minus_x;
+        [[maybe_unused]] __m256 minus_sum;
         if constexpr (TraitsOf(kLayout).has_offset) {
-          minus_x = _mm256_mul_ps(
-              x_scale, _mm256_cvtepi32_ps(MinusSum<kLayout>(*x[r], group)));
+          minus_sum = _mm256_broadcast_ss(minus_x + r * kUnpackedGroups);
         }
         HWY_UNROLL(2)
         for (size_t p = 0; p < kParts; ++p) {
@@ -33,8 +33,8 @@ HWY_NOINLINE void Rows(const UnpackedJob& job, size_t row) {
               _mm256_mul_ps(_mm256_load_ps(scales + p * 8), x_scale),
               _mm256_cvtepi32_ps(acc[r][p]), _mm256_load_ps(at));
           if constexpr (TraitsOf(kLayout).has_offset) {
-            sum =
-                _mm256_fnmadd_ps(_mm256_load_ps(offsets + p * 8), minus_x, sum);
+            sum = _mm256_fnmadd_ps(_mm256_load_ps(offsets + p * 8), minus_sum,
+                                   sum);
           }
           _mm256_store_ps(at, sum);
         }
@@ -42,6 +42,7 @@ HWY_NOINLINE void Rows(const UnpackedJob& job, size_t row) {
       codes += kGroupVectors<kLayout> * kCodeVectorBytes * D::kCodeBytes;
       scales += kPanelRows;
       offsets += kPanelRows;
+      ++minus_x;
     }
     for (size_t r = 0; r < kRows; ++r) ++x[r];
     widened_x += kTileCols;
