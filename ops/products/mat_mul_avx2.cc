@@ -15,11 +15,15 @@ namespace avx2 {
 #include "ops/products/unpacked_dots-inl.h"
 
 // Products of the code vectors of one group of columns with kRows rows of x:
-// acc[r][p] for part p of the rows of w.
+// acc[r][p] for part p of the rows of w. kScales: times the scales of w, whole
+// numbers. These sums fit in the bits of a float, and so do the products of
+// such scales with those of x, so that the result is the same.
 template <Layout kLayout, size_t kRows>
 struct Dots {
   static constexpr size_t kVectors = kGroupVectors<kLayout>;
   static constexpr size_t kCodeBytes = IsNarrow(kLayout) ? 1 : 2;
+  static constexpr bool kScales =
+      IsNarrow(kLayout) && TraitsOf(kLayout).has_row_units;
   static constexpr int kZero = TraitsOf(kLayout).zero;
   // The largest magnitude of a narrow level.
   static constexpr int kLargest =
@@ -30,6 +34,8 @@ struct Dots {
       HWY_MIN(kVectors, 2 * 127 * 8 * kLargest <= INT16_MAX ? 8 : 4);
   static_assert(!IsNarrow(kLayout) ||
                 2 * 127 * int{kStep} * kLargest <= INT16_MAX);
+  static_assert(!kScales ||
+                4 * 127 * int{kVectors} * kLargest * 128 <= 1 << 24);
 
   // Returns minus the zero times the codes of x in sum `step` of a group: half
   // of all columns, unless a sum holds the group. The sums wrap around on the
@@ -45,6 +51,7 @@ struct Dots {
   // For unsigned codes of few bits.
   static HWY_INLINE void SumNarrow(const uint8_t* HWY_RESTRICT codes,
                                    const Int8Block* const (&x)[kRows],
+                                   const int32_t* HWY_RESTRICT steps,
                                    size_t group, __m256i (&acc)[kRows][2]) {
     const __m256i ones = _mm256_set1_epi16(1);
     __m256i pairs[kRows][kParts];
@@ -73,7 +80,11 @@ struct Dots {
         if (i % kStep != kStep - 1) continue;
         HWY_UNROLL(2)
         for (size_t p = 0; p < kParts; ++p) {
-          const __m256i sum = _mm256_madd_epi16(pairs[r][p], ones);
+          const __m256i factor =
+              kScales ? _mm256_load_si256(
+                            reinterpret_cast<const __m256i*>(steps + p * 8))
+                      : ones;
+          const __m256i sum = _mm256_madd_epi16(pairs[r][p], factor);
           acc[r][p] = i < kStep ? sum : _mm256_add_epi32(acc[r][p], sum);
         }
       }
@@ -116,9 +127,10 @@ struct Dots {
   static HWY_INLINE void Sum(const uint8_t* HWY_RESTRICT codes,
                              const Int8Block* const (&x)[kRows],
                              const int16_t* HWY_RESTRICT widened_x,
-                             size_t group, __m256i (&acc)[kRows][kParts]) {
+                             const int32_t* HWY_RESTRICT steps, size_t group,
+                             __m256i (&acc)[kRows][kParts]) {
     if constexpr (IsNarrow(kLayout)) {
-      SumNarrow(codes, x, group, acc);
+      SumNarrow(codes, x, steps, group, acc);
     } else {
       SumWide(codes, widened_x, group, acc);
     }

@@ -19,10 +19,12 @@ namespace avx_vnni {
 template <Layout kLayout, size_t kRows>
 struct Dots {
   static constexpr size_t kCodeBytes = 1;
+  static constexpr bool kScales = false;
 
   static HWY_INLINE void Sum(const uint8_t* HWY_RESTRICT codes,
                              const Int8Block* const (&x)[kRows],
-                             const int16_t* /*widened_x*/, size_t group,
+                             const int16_t* /*widened_x*/,
+                             const int32_t* /*steps*/, size_t group,
                              __m256i (&acc)[kRows][kParts]) {
     constexpr size_t kVectors = kGroupVectors<kLayout>;
     constexpr unsigned kZero = TraitsOf(kLayout).zero;

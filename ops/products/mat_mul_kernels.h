@@ -21,6 +21,9 @@ inline constexpr size_t kFewRows = 8;
 // kTileCols activations, rounded to int8: x[i] is about scale * codes[i].
 struct Int8Block {
   int8_t codes[kTileCols];  // -127..127
+  // It has 17 significant bits, so that its product with a whole number of
+  // seven bits, a scale of rows with units, is exact: kernels may multiply
+  // either scale first.
   float scale;
   // Minus the sums of the codes of each half, and of both. Products of unsigned
   // codes begin with a multiple of one of them, which a shift then gives.

@@ -49,6 +49,12 @@ inline constexpr float kOutlierRatio = 2.25f;
 using DQ = hn::CappedTag<float, kTileCols / 2>;
 using DQ8 = hn::Rebind<int8_t, DQ>;
 
+// Returns a scale with 17 significant bits: see Int8Block.
+HWY_INLINE float WithFewBits(float scale) {
+  const auto bits = hwy::BitCastScalar<uint32_t>(scale);
+  return hwy::BitCastScalar<float>(bits & ~uint32_t{0x7F});
+}
+
 // Sets the scale of each block to its largest magnitude, and returns what
 // outliers exceed: NaN or infinity if any x is so.
 float OutlierThreshold(std::span<const float> x, Int8Block* HWY_RESTRICT out) {
@@ -132,7 +138,7 @@ uint32_t QuantizeOnTarget(std::span<const float> x, Int8Block* HWY_RESTRICT out,
       from = rest;
     }
     // The difference is NaN if any x is NaN or infinite, else 0.
-    const float scale = largest / 127.0f + (largest - largest);
+    const float scale = WithFewBits(largest / 127.0f + (largest - largest));
     const auto inverse = hn::Set(df, scale > 0.0f ? 1.0f / scale : 0.0f);
     // 1 / scale may be infinite.
     const auto limit = hn::Set(df, 127.0f);

@@ -112,6 +112,7 @@ HWY_NOINLINE void UnpackCols(const PackedView& w, size_t panel, size_t begin,
     uint8_t* HWY_RESTRICT codes = out.codes;
     float* HWY_RESTRICT scales = out.scales;
     float* HWY_RESTRICT offsets = out.offsets;
+    [[maybe_unused]] int32_t* HWY_RESTRICT steps = out.steps;
     ForEachTile<kLayout>(
         w, panel, begin, end,
         [&](const uint8_t* header, size_t group, const Tile& tile)
@@ -129,10 +130,18 @@ HWY_NOINLINE void UnpackCols(const PackedView& w, size_t panel, size_t begin,
                   hn::Store(scale, df, scales + v * LanesF());
                   if constexpr (TraitsOf(kLayout).has_offset) {
                     hn::Store(offset, df, offsets + v * LanesF());
+                  } else if constexpr (HWY_TARGET == HWY_AVX2 &&
+                                       TraitsOf(kLayout).has_row_units) {
+                    const DI32 di32;
+                    const auto step = hn::ConvertTo(di32, scale);
+                    hn::Store(hn::OrAnd(hn::ShiftLeft<16>(step), step,
+                                        hn::Set(di32, 0xFFFF)),
+                              di32, steps + v * LanesF());
                   }
                 }
                 scales += kPanelRows;
                 offsets += kPanelRows;
+                steps += kPanelRows;
               }
             });
     for (size_t v = 0; v < kColVectors; ++v) {

@@ -35,10 +35,14 @@ enum class CodeForm {
 // Some columns of a panel. Blocks have kTileCols columns, groups share scales.
 struct UnpackedPanel {
   alignas(64) uint8_t codes[kUnpackedCols * kPanelRows];
-  // [groups, kPanelRows]: for units of 1. Offsets are unset if the layout has
-  // none.
+  // [groups, kPanelRows]: for units of 1. If rows have units, scales are whole
+  // numbers; `steps` on AVX2 are the same, each twice in 16 bits. Offsets are
+  // unset if the layout has none.
   alignas(64) float scales[kUnpackedGroups * kPanelRows];
-  alignas(64) float offsets[kUnpackedGroups * kPanelRows];
+  union {
+    alignas(64) float offsets[kUnpackedGroups * kPanelRows];
+    alignas(64) int32_t steps[kUnpackedGroups * kPanelRows];
+  };
   // What sums are multiplied with: 1 if the rows have no units.
   alignas(64) float units[kPanelRows];
   size_t num_blocks = 0;

@@ -8,6 +8,7 @@ HWY_NOINLINE void Rows(const UnpackedJob& job, size_t row) {
   const uint8_t* HWY_RESTRICT codes = job.w->codes;
   const float* HWY_RESTRICT scales = job.w->scales;
   const float* HWY_RESTRICT offsets = job.w->offsets;
+  const int32_t* HWY_RESTRICT steps = job.w->steps;
   const int16_t* widened_x = job.widened_x + row * kWidenedCols;
   const float* HWY_RESTRICT minus_x = job.minus_x + row * kUnpackedGroups;
   float* HWY_RESTRICT sums = job.sums + row * kPanelRows;
@@ -18,7 +19,7 @@ HWY_NOINLINE void Rows(const UnpackedJob& job, size_t row) {
     HWY_UNROLL(2)
     for (size_t group = 0; group < kGroups<kLayout>; ++group) {
       __m256i acc[kRows][kParts];
-      D::Sum(codes, x, widened_x, group, acc);
+      D::Sum(codes, x, widened_x, steps, group, acc);
       HWY_UNROLL(4)
       for (size_t r = 0; r < kRows; ++r) {
         const __m256 x_scale = _mm256_broadcast_ss(&x[r]->scale);
@@ -29,9 +30,12 @@ HWY_NOINLINE void Rows(const UnpackedJob& job, size_t row) {
         HWY_UNROLL(2)
         for (size_t p = 0; p < kParts; ++p) {
           float* HWY_RESTRICT at = sums + r * kPanelRows + p * 8;
-          __m256 sum = _mm256_fmadd_ps(
-              _mm256_mul_ps(_mm256_load_ps(scales + p * 8), x_scale),
-              _mm256_cvtepi32_ps(acc[r][p]), _mm256_load_ps(at));
+          const __m256 scale =
+              D::kScales
+                  ? x_scale
+                  : _mm256_mul_ps(_mm256_load_ps(scales + p * 8), x_scale);
+          __m256 sum = _mm256_fmadd_ps(scale, _mm256_cvtepi32_ps(acc[r][p]),
+                                       _mm256_load_ps(at));
           if constexpr (TraitsOf(kLayout).has_offset) {
             sum = _mm256_fnmadd_ps(_mm256_load_ps(offsets + p * 8), minus_sum,
                                    sum);
@@ -42,6 +46,7 @@ HWY_NOINLINE void Rows(const UnpackedJob& job, size_t row) {
       codes += kGroupVectors<kLayout> * kCodeVectorBytes * D::kCodeBytes;
       scales += kPanelRows;
       offsets += kPanelRows;
+      steps += kPanelRows;
       ++minus_x;
     }
     for (size_t r = 0; r < kRows; ++r) ++x[r];

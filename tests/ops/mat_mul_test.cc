@@ -13,6 +13,7 @@
 #include "compression/half.h"
 #include "compression/pack.h"
 #include "gtest/gtest.h"
+#include "hwy/base.h"
 #include "ops/aligned_buffer.h"
 #include "ops/cpu.h"
 #include "ops/ops.h"
@@ -218,7 +219,8 @@ std::vector<float> RoundedToInt8(const std::vector<float>& x, size_t cols) {
         num_outliers += is_outlier[i];
         if (!is_outlier[i]) largest = std::max(largest, magnitude);
       }
-      const float scale = largest / 127.0f;
+      const float scale = hwy::BitCastScalar<float>(
+          hwy::BitCastScalar<uint32_t>(largest / 127.0f) & ~uint32_t{0x7F});
       const float inverse = scale > 0 ? 1.0f / scale : 0.0f;
       for (size_t i = 0; i < 32; ++i) {
         const float value = x[begin + i];
