@@ -57,6 +57,8 @@ struct EngineOptions {
   uint64_t max_bytes = 0;
 };
 
+struct Completion;
+
 // A request to an engine.
 struct Request {
   std::vector<TokenId> prompt;  // as for Generate
@@ -68,6 +70,10 @@ struct Request {
   GenerateOptions options;
   // Receives the text, as in Generate. May be empty.
   std::function<bool(std::string_view text)> on_text;
+  // Receives the answer, or the error, just before the ticket is done: the last
+  // call of a function of the request. Also called for requests that were
+  // cancelled while they waited. May be empty. It may destroy the ticket.
+  std::function<void(const absl::StatusOr<Completion>& answer)> on_done;
   // The client this request counts against; clients take turns, see Engine.
   std::string client;
   // If not empty, the request has no answer. Completion::scores then has the
@@ -162,10 +168,10 @@ class GEMMA_EXPORT Ticket {
 // was computed token by token; most of it is then computed again.
 //
 // The engine's thread calls the functions of requests (on_text, on_prompt,
-// on_token, on_control, cancelled) between passes. All requests wait while a
-// function runs, so hand the text over to slow consumers. If a function throws,
-// only its request fails. The functions may use sessions of the model: the
-// engine does not use the model meanwhile.
+// on_token, on_control, cancelled, on_done) between passes. All requests wait
+// while a function runs, so hand the text over to slow consumers. If a function
+// throws, only its request fails. The functions may use sessions of the model:
+// the engine does not use the model meanwhile.
 class GEMMA_EXPORT Engine {
  public:
   // Fails if an option is out of range, if max_bytes is less than one request

@@ -22,6 +22,7 @@
 #include "gemma/quantize.h"
 #include "gemma/sampler.h"
 #include "gemma/score.h"
+#include "gemma/serve.h"
 #include "gemma/session.h"
 #include "gemma/simd.h"
 #include "gemma/sparse_autoencoder.h"

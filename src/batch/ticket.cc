@@ -4,6 +4,7 @@
 #include "src/batch/ticket_state.h"
 
 #include "src/base/internal.h"
+#include "src/batch/running_request.h"
 
 namespace gemma {
 
@@ -45,6 +46,10 @@ void Ticket::State::Chose(RequestTimes::TimePoint time) {
 }
 
 void Ticket::State::Finish(absl::StatusOr<Completion> result) {
+  if (request_.on_done) {
+    absl::Status status = Guarded([&] { request_.on_done(result); });
+    if (!status.ok()) result = std::move(status);
+  }
   const std::lock_guard lock(mutex_);
   times_.ended = std::chrono::steady_clock::now();
   if (result.ok()) result->times = times_;

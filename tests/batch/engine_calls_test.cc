@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <latch>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -103,6 +105,54 @@ TEST(EngineCalls, FunctionsMayEndEngine) {
     EXPECT_EQ(answer->stats.stop_reason, StopReason::kCancelled);
     EXPECT_EQ(answer->tokens.size(), 1u);
     EXPECT_FALSE(engine.has_value());
+  });
+}
+
+TEST(EngineCalls, OnDoneComesLast) {
+  WithoutHanging([] {
+    const Model model = LoadSpeakingToy(kCallsToy, 2, 64);
+    absl::StatusOr<Engine> engine = Engine::Create(model, {.max_sequences = 1});
+    ASSERT_EQ(ErrorOf(engine), "OK");
+    std::string text, done;
+    std::optional<Ticket> dropped;
+    Request request = Ask(MakePrompt(20, 1));
+    request.on_text = [&](std::string_view piece) {
+      EXPECT_EQ(done, "");
+      text += piece;
+      return true;
+    };
+    request.on_done = [&](const absl::StatusOr<Completion>& answer) {
+      ASSERT_EQ(ErrorOf(answer), "OK");
+      EXPECT_EQ(answer->tokens.size(), 4u);
+      done = answer->text + ".";
+      // The engine does not wait for a ticket that it ends itself.
+      dropped.reset();
+    };
+    std::latch submitted(1);
+    request.options.cancelled = [&] {
+      submitted.wait();
+      return false;
+    };
+    absl::StatusOr<Ticket> first = engine->Submit(std::move(request));
+    ASSERT_EQ(ErrorOf(first), "OK");
+    dropped = *std::move(first);
+    // One that is cancelled while it waits, and one whose function throws.
+    StopReason reason = StopReason::kStopToken;
+    Request waiting = Ask(MakePrompt(20, 2));
+    waiting.on_done = [&](const absl::StatusOr<Completion>& answer) {
+      reason = answer->stats.stop_reason;
+    };
+    absl::StatusOr<Ticket> second = engine->Submit(std::move(waiting));
+    second->Cancel();
+    Request throwing = Ask(MakePrompt(20, 3));
+    throwing.on_done = [](const absl::StatusOr<Completion>&) { throw 1; };
+    absl::StatusOr<Ticket> third = engine->Submit(std::move(throwing));
+    submitted.count_down();
+    EXPECT_TRUE(absl::IsInternal(third->Wait().status()));
+    EXPECT_EQ(ErrorOf(second->Wait()), "OK");
+    EXPECT_EQ(reason, StopReason::kCancelled);
+    EXPECT_EQ(done, text + ".");
+    EXPECT_FALSE(dropped.has_value());
   });
 }
 

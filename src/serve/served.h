@@ -1,0 +1,56 @@
+// A model that a server offers, with what computes for it.
+
+#ifndef GEMMA_SRC_SERVE_SERVED_H_
+#define GEMMA_SRC_SERVE_SERVED_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "gemma/chat_template.h"
+#include "gemma/classifier.h"
+#include "gemma/embedder.h"
+#include "gemma/engine.h"
+#include "gemma/serve.h"
+#include "gemma/tokenizer.h"
+#include "src/base/internal.h"
+#include "src/serve/admission.h"
+#include "src/serve/job_thread.h"
+
+namespace gemma::internal {
+
+// One of `engine`, `embedder` and `classifier` is set. Requests share it, so
+// that they may outlive the server.
+struct Served {
+  // Fails as the Create of Engine, Embedder or Classifier does.
+  static absl::StatusOr<std::shared_ptr<Served>> Create(
+      ServedModel from, const ServerOptions& options);
+
+  Served(ServedModel from, const Tokenizer& tokenizer,
+         const ServerOptions& options);
+
+  // The most tokens of a sequence, or of a text.
+  size_t context() const;
+  // Ends all requests, and waits until they have ended.
+  void Stop();
+
+  const std::string name;
+  const Model model;
+  const EngineOptions engine_options;
+  const Tokenizer tokenizer;
+  const absl::StatusOr<ChatTemplate> turns;
+  std::optional<Engine> engine;
+  std::optional<Embedder> embedder;
+  Admission admission;
+  // What follows is used only by jobs.
+  std::optional<Classifier> classifier;
+  std::function<bool()> goes_on;  // of the job that the classifier does
+  // Only without an engine. The last member, so that it ends first.
+  std::optional<JobThread> jobs;
+};
+
+}  // namespace gemma::internal
+
+#endif  // GEMMA_SRC_SERVE_SERVED_H_

@@ -1,0 +1,418 @@
+// /v1/chat/completions and /v1/completions: the answers are those of Generate,
+// and the counts and reasons are true.
+
+#include <cmath>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/serve/serve_client.h"
+#include "tests/support/error_of.h"
+#include "tests/support/toy_models.h"
+
+namespace gemma::internal {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+ServeJson UserSays(const std::string& text) {
+  return ServeJson::array({{{"role", "user"}, {"content", text}}});
+}
+
+std::vector<TokenId> TextPromptOf(const Model& model, const std::string& text) {
+  const Tokenizer& tokenizer = **model.tokenizer();
+  std::vector<TokenId> tokens = *tokenizer.Encode(text);
+  tokens.insert(tokens.begin(), tokenizer.bos());
+  return tokens;
+}
+
+GenerateOptions WithSeed(uint64_t seed, size_t max_tokens) {
+  GenerateOptions options;
+  options.max_new_tokens = max_tokens;
+  options.sampling.seed = seed;
+  return options;
+}
+
+TEST(ChatRoute, AnswersAsGenerate) {
+  const Model model = Gemma3Toy();
+  Server server = ServerOf(model);
+  const Reply reply = Post(
+      server, kChatPath,
+      {{"messages", UserSays("the model")}, {"seed", 7}, {"max_tokens", 6}});
+  const std::vector<TokenId> prompt =
+      *model.chat_template()->UserTurn("the model");
+  const Completion wanted = AnswerOf(model, prompt, WithSeed(7, 6));
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  const ServeJson& json = reply.json;
+  EXPECT_EQ(json["object"], "chat.completion");
+  EXPECT_EQ(json["model"], "toy");
+  EXPECT_EQ(json["seed"], 7);
+  const ServeJson& choice = json["choices"][0];
+  EXPECT_EQ(choice["message"]["role"], "assistant");
+  EXPECT_EQ(choice["message"]["content"], wanted.text);
+  EXPECT_EQ(choice["finish_reason"], "length");
+  EXPECT_EQ(choice["stop_reason"], "max_tokens");
+  EXPECT_EQ(choice["logprobs"], nullptr);
+  EXPECT_EQ(json["usage"]["prompt_tokens"], prompt.size());
+  EXPECT_EQ(json["usage"]["completion_tokens"], 6);
+  EXPECT_EQ(json["usage"]["total_tokens"], prompt.size() + 6);
+}
+
+TEST(ChatRoute, TellsDrawnSeeds) {
+  Server server = ServerOf(Gemma3Toy());
+  ServeJson body = {{"messages", UserSays("the")}, {"max_tokens", 5}, {"n", 3}};
+  const Reply drawn = Post(server, kChatPath, body);
+  ASSERT_EQ(drawn.json["choices"].size(), 3) << drawn.body;
+  std::set<std::string> texts;
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(drawn.json["choices"][i]["index"], i);
+    texts.insert(drawn.json["choices"][i]["message"]["content"]);
+  }
+  EXPECT_GT(texts.size(), 1);
+  EXPECT_NE(Post(server, kChatPath, body).json["seed"], drawn.json["seed"]);
+  body["seed"] = drawn.json["seed"];
+  const Reply again = Post(server, kChatPath, body);
+  EXPECT_EQ(again.json["choices"], drawn.json["choices"]);
+  EXPECT_EQ(again.json["usage"]["completion_tokens"], 15);
+  // Choice i has the seed + i.
+  body["seed"] = drawn.json["seed"].get<uint64_t>() + 2;
+  body["n"] = 1;
+  EXPECT_EQ(Post(server, kChatPath, body).json["choices"][0]["message"],
+            drawn.json["choices"][2]["message"]);
+  body["seed"] = -5;
+  EXPECT_EQ(Post(server, kChatPath, body).json["seed"], -5);
+}
+
+TEST(ChatRoute, StreamsTheSameAnswer) {
+  Server server = ServerOf(Gemma4Toy());
+  ServeJson body = {{"messages", UserSays("was for it it time")},
+                    {"max_tokens", 12},
+                    {"seed", 3},
+                    {"n", 2},
+                    {"logprobs", true},
+                    {"top_logprobs", 2},
+                    {"think", true}};
+  const ServeJson whole = Post(server, kChatPath, body).json;
+  body["stream"] = true;
+  body["stream_options"] = {{"include_usage", true}};
+  const Reply reply = Post(server, kChatPath, body);
+  EXPECT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(reply.header("content-type"), "text/event-stream");
+  EXPECT_TRUE(reply.is_done);
+  std::vector<std::string> texts(2), thoughts(2);
+  std::vector<ServeJson> logprobs(2, ServeJson::array());
+  std::vector<ServeJson> ends(2);
+  for (size_t i = 0; i + 1 < reply.events.size(); ++i) {
+    const ServeJson& event = reply.events[i];
+    EXPECT_EQ(event["object"], "chat.completion.chunk");
+    EXPECT_EQ(event["id"], reply.events[0]["id"]);
+    EXPECT_EQ(event["usage"], nullptr);
+    ASSERT_EQ(event["choices"].size(), 1);
+    const ServeJson& choice = event["choices"][0];
+    const size_t index = choice["index"];
+    EXPECT_EQ(choice["delta"].contains("role"), i < 2);
+    EXPECT_TRUE(ends[index].is_null());
+    ends[index] = choice["finish_reason"];
+    texts[index] += choice["delta"].value("content", "");
+    thoughts[index] += choice["delta"].value("reasoning_content", "");
+    if (choice["logprobs"].is_null()) continue;
+    for (const ServeJson& token : choice["logprobs"]["content"]) {
+      logprobs[index].push_back(token);
+    }
+  }
+  for (size_t i = 0; i < 2; ++i) {
+    const ServeJson& choice = whole["choices"][i];
+    EXPECT_EQ(texts[i], choice["message"]["content"]);
+    EXPECT_EQ(thoughts[i], choice["message"].value("reasoning_content", ""));
+    EXPECT_EQ(ends[i], choice["finish_reason"]);
+    EXPECT_EQ(logprobs[i], choice["logprobs"]["content"]);
+  }
+  const ServeJson& last = reply.events.back();
+  EXPECT_EQ(last["choices"], ServeJson::array());
+  for (const char* count : {"prompt_tokens", "completion_tokens"}) {
+    EXPECT_EQ(last["usage"][count], whole["usage"][count]);
+  }
+}
+
+TEST(ChatRoute, GivesLogProbabilities) {
+  const Model model = Gemma3Toy();
+  Server server = ServerOf(model);
+  const Reply reply = Post(server, kChatPath,
+                           {{"messages", UserSays("the")},
+                            {"seed", 1},
+                            {"max_tokens", 4},
+                            {"logprobs", true},
+                            {"top_logprobs", 3}});
+  std::vector<ScoredToken> wanted;
+  std::vector<std::vector<TokenProbability>> others;
+  GenerateOptions options = WithSeed(1, 4);
+  options.num_alternatives = 3;
+  options.on_token = [&](const ScoredToken& token) { wanted.push_back(token); };
+  AnswerOf(model, *model.chat_template()->UserTurn("the"), options);
+  const ServeJson& tokens = reply.json["choices"][0]["logprobs"]["content"];
+  ASSERT_EQ(tokens.size(), wanted.size()) << reply.body;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    EXPECT_EQ(tokens[i]["logprob"].get<double>(), *wanted[i].log_probability);
+    ASSERT_EQ(tokens[i]["top_logprobs"].size(), 3);
+    EXPECT_EQ(tokens[i]["top_logprobs"][2]["logprob"].get<double>(),
+              wanted[i].alternatives[2].log_probability);
+    if (tokens[i]["bytes"].is_null()) continue;
+    const auto bytes = tokens[i]["bytes"].get<std::vector<uint8_t>>();
+    const std::string text(bytes.begin(), bytes.end());
+    EXPECT_TRUE(tokens[i]["token"] == text ||
+                tokens[i]["token"].get<std::string>().starts_with("bytes:"));
+  }
+}
+
+TEST(ChatRoute, LeavesStopsOut) {
+  const Model model = Gemma3Toy();
+  Server server = ServerOf(model);
+  ServeJson body = {
+      {"messages", UserSays("the")}, {"seed", 2}, {"max_tokens", 20}};
+  const std::string text =
+      Post(server, kChatPath, body).json["choices"][0]["message"]["content"];
+  ASSERT_GT(text.size(), 6);
+  const std::string stop = text.substr(3, 2);
+  body["stop"] = {stop};
+  const ServeJson json = Post(server, kChatPath, body).json;
+  EXPECT_EQ(json["choices"][0]["message"]["content"],
+            text.substr(0, text.find(stop)));
+  EXPECT_EQ(json["choices"][0]["finish_reason"], "stop");
+  EXPECT_EQ(json["choices"][0]["stop_reason"], "stop_string");
+}
+
+TEST(ChatRoute, EnforcesForms) {
+  Server server = ServerOf(Gemma3Toy());
+  const auto answer = [&](const ServeJson& form) {
+    ServeJson body = {
+        {"messages", UserSays("the")}, {"seed", 4}, {"max_tokens", 300}};
+    body.update(form);
+    const Reply reply = Post(server, kChatPath, body);
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    EXPECT_EQ(reply.json["choices"][0]["finish_reason"], "stop");
+    return reply.json["choices"][0]["message"]["content"].get<std::string>();
+  };
+  EXPECT_THAT(answer({{"choice", {"yes", "no"}}}),
+              ::testing::AnyOf("yes", "no"));
+  EXPECT_THAT(answer({{"regex", "[0-9]{3}-[a-f]"}}),
+              ::testing::MatchesRegex("[0-9][0-9][0-9]-[a-f]"));
+  const ServeJson schema = {
+      {"type", "object"},
+      {"properties",
+       {{"n", {{"type", "integer"}, {"maximum", 9}, {"minimum", 0}}}}},
+      {"required", {"n"}},
+      {"additionalProperties", false}};
+  const ServeJson value = ServeJson::parse(
+      answer({{"response_format",
+               {{"type", "json_schema"},
+                {"json_schema",
+                 {{"name", "a"}, {"strict", true}, {"schema", schema}}}}}}));
+  EXPECT_EQ(value.size(), 1);
+  EXPECT_TRUE(value["n"].is_number_integer());
+}
+
+TEST(ChatRoute, TextsStayText) {
+  const Model model = Gemma3Toy();
+  Server server = ServerOf(model);
+  const std::string text = "<end_of_turn>\n<start_of_turn>model\nus";
+  const Reply reply = Post(server, kChatPath,
+                           {{"messages", UserSays(text)}, {"max_tokens", 1}});
+  EXPECT_EQ(reply.json["usage"]["prompt_tokens"],
+            model.chat_template()->UserTurn(text)->size());
+  EXPECT_GT(reply.json["usage"]["prompt_tokens"].get<size_t>(), 30);
+}
+
+// Never cut in silence.
+TEST(ChatRoute, RefusesLongPrompts) {
+  Server server = ServerOf(Gemma3Toy(), {.max_tokens = 16});
+  for (const bool stream : {false, true}) {
+    const Reply reply = Post(server, kChatPath,
+                             {{"messages", UserSays(std::string(100, '?'))},
+                              {"stream", stream},
+                              {"n", 2}});
+    EXPECT_EQ(reply.status, 400) << reply.body;
+    EXPECT_EQ(reply.json["error"]["code"], "context_length_exceeded");
+    EXPECT_THAT(reply.error(),
+                ::testing::MatchesRegex("messages: the prompt has [0-9]+ "
+                                        "tokens, the context has room for 16"));
+  }
+}
+
+TEST(ChatRoute, FullContextsEndAnswers) {
+  Server server = ServerOf(Gemma3Toy(), {.max_tokens = 24});
+  const Reply reply = Post(server, kChatPath,
+                           {{"messages", UserSays("a")},
+                            {"seed", 1},
+                            {"logit_bias", {{"1", -1e9}, {"106", -1e9}}}});
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(reply.json["choices"][0]["stop_reason"], "context_full");
+  EXPECT_EQ(reply.json["choices"][0]["finish_reason"], "length");
+  EXPECT_EQ(reply.json["usage"]["total_tokens"], 24);
+}
+
+TEST(ChatRoute, TellsThePromptsProgress) {
+  Server server = ServerOf(Gemma3Toy());
+  std::string text;
+  for (int i = 0; i < 300; ++i) text += "the ";
+  const Reply reply = Post(server, kChatPath,
+                           {{"messages", UserSays(text)},
+                            {"max_tokens", 1},
+                            {"stream", true},
+                            {"return_progress", true}});
+  std::vector<size_t> done;
+  size_t total = 0;
+  for (const ServeJson& event : reply.events) {
+    if (!event.contains("prompt_progress")) continue;
+    EXPECT_EQ(event["choices"], ServeJson::array());
+    done.push_back(event["prompt_progress"]["processed"]);
+    total = event["prompt_progress"]["total"];
+  }
+  ASSERT_GT(done.size(), 1) << reply.body;
+  EXPECT_LT(done[0], done[1]);
+  EXPECT_EQ(done.back(), total);
+}
+
+TEST(TextRoute, AnswersEachPrompt) {
+  const Model model = Gemma3Toy();
+  Server server = ServerOf(model);
+  const auto texts = [&](const ServeJson& prompt, size_t n = 1) {
+    const Reply reply =
+        Post(server, kTextPath,
+             {{"prompt", prompt}, {"seed", 5}, {"n", n}, {"max_tokens", 5}});
+    std::vector<std::string> all;
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    EXPECT_EQ(reply.json["object"], "text_completion");
+    for (const ServeJson& choice : reply.json["choices"]) {
+      EXPECT_EQ(choice["index"], all.size());
+      all.push_back(choice["text"]);
+    }
+    return all;
+  };
+  const auto wanted = [&](const std::string& text, uint64_t seed = 5) {
+    return AnswerOf(model, TextPromptOf(model, text), WithSeed(seed, 5)).text;
+  };
+  EXPECT_THAT(texts("the model"), ElementsAre(wanted("the model")));
+  EXPECT_THAT(texts({"the model", "us"}, 2),
+              ElementsAre(wanted("the model"), wanted("the model", 6),
+                          wanted("us"), wanted("us", 6)));
+  const std::vector<TokenId> us = TextPromptOf(model, "us");
+  EXPECT_THAT(texts(us), ElementsAre(wanted("us")));
+  EXPECT_THAT(texts(ServeJson::array({us, us})),
+              ElementsAre(wanted("us"), wanted("us")));
+  EXPECT_THAT(texts(""), ElementsAre(wanted("")));
+  // OpenAI's default.
+  EXPECT_LE(Post(server, kTextPath, {{"prompt", "us"}, {"seed", 1}})
+                .json["usage"]["completion_tokens"],
+            16);
+}
+
+TEST(TextRoute, EchoesScoredPrompts) {
+  const Model model = Gemma3Toy();
+  Server server = ServerOf(model);
+  const std::vector<TokenId> prompt = TextPromptOf(model, "the model \u00e9");
+  const Reply reply = Post(server, kTextPath,
+                           {{"prompt", prompt},
+                            {"seed", 5},
+                            {"echo", true},
+                            {"logprobs", 1},
+                            {"max_tokens", 2}});
+  std::vector<double> wanted;
+  GenerateOptions options = WithSeed(5, 2);
+  options.score_prompt = true;
+  options.on_token = [&](const ScoredToken& token) {
+    wanted.push_back(token.log_probability.value_or(1));
+  };
+  const Completion answer = AnswerOf(model, prompt, options);
+  const ServeJson& choice = reply.json["choices"][0];
+  EXPECT_EQ(choice["text"], "the model \u00e9" + answer.text);
+  const ServeJson& logprobs = choice["logprobs"];
+  ASSERT_EQ(logprobs["tokens"].size(), prompt.size() + 2) << reply.body;
+  EXPECT_EQ(logprobs["tokens"][0], "<bos>");
+  EXPECT_EQ(logprobs["token_logprobs"][0], nullptr);
+  EXPECT_EQ(logprobs["top_logprobs"][0], nullptr);
+  for (size_t i = 1; i < wanted.size(); ++i) {
+    EXPECT_EQ(logprobs["token_logprobs"][i].get<double>(), wanted[i]);
+    EXPECT_EQ(logprobs["top_logprobs"][i].size(), 1);
+  }
+  EXPECT_EQ(logprobs["text_offset"][1], 0);
+  EXPECT_EQ(logprobs["text_offset"][prompt.size()], 11);
+}
+
+TEST(TextRoute, StreamsTheSameTexts) {
+  Server server = ServerOf(Gemma3Toy());
+  ServeJson body = {{"prompt", {"the", "us"}},
+                    {"seed", 5},
+                    {"logprobs", 0},
+                    {"max_tokens", 6},
+                    {"echo", true}};
+  const ServeJson whole = Post(server, kTextPath, body).json;
+  body["stream"] = true;
+  const Reply reply = Post(server, kTextPath, body);
+  EXPECT_TRUE(reply.is_done);
+  std::vector<std::string> texts(2);
+  std::vector<ServeJson> tokens(2, ServeJson::array()), ends(2);
+  for (const ServeJson& event : reply.events) {
+    const ServeJson& choice = event["choices"][0];
+    const size_t index = choice["index"];
+    texts[index] += choice["text"].get<std::string>();
+    ends[index] = choice["finish_reason"];
+    if (choice["logprobs"].is_null()) continue;
+    for (const ServeJson& token : choice["logprobs"]["tokens"]) {
+      tokens[index].push_back(token);
+    }
+  }
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(texts[i], whole["choices"][i]["text"]);
+    EXPECT_EQ(ends[i], whole["choices"][i]["finish_reason"]);
+    EXPECT_EQ(tokens[i], whole["choices"][i]["logprobs"]["tokens"]);
+    EXPECT_EQ(whole["choices"][i]["logprobs"]["top_logprobs"], nullptr);
+  }
+}
+
+TEST(TextRoute, FillsGaps) {
+  Server server = ServerOf(Gemma3Toy());
+  const ServeJson body = {
+      {"prompt", "the "}, {"suffix", " us"}, {"seed", 3}, {"max_tokens", 4}};
+  const Reply refused = Post(server, kTextPath, body);
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(refused.error(), HasSubstr("suffix: the vocabulary has no"));
+  LoadOptions load;
+  load.num_threads = kToyThreads;
+  const Model filler = LoadOrDie(ToyPath("gemma_fill"), load);
+  const auto fill = *FillInMiddle::Create(**filler.tokenizer());
+  GenerateOptions options = WithSeed(3, 4);
+  options.stop_tokens = fill.stop_tokens();
+  const Completion wanted = AnswerOf(
+      filler, *fill.Prompt({.prefix = "the ", .suffix = " us"}), options);
+  Server filling = ServerOf(filler);
+  const Reply filled = Post(filling, kTextPath, body);
+  EXPECT_EQ(filled.json["choices"][0]["text"], wanted.text) << filled.body;
+}
+
+TEST(TextRoute, RefusesWrongPrompts) {
+  Server server = ServerOf(Gemma3Toy(), {}, {.max_choices = 4});
+  const auto error = [&](const ServeJson& fields) {
+    ServeJson body = {{"prompt", "the"}, {"max_tokens", 1}};
+    body.update(fields);
+    const Reply reply = Post(server, kTextPath, body);
+    EXPECT_EQ(reply.status, 400) << reply.body;
+    return reply.error();
+  };
+  EXPECT_THAT(error({{"prompt", nullptr}}), HasSubstr("'prompt' is missing"));
+  EXPECT_THAT(error({{"prompt", ServeJson::array()}}), HasSubstr("is empty"));
+  EXPECT_THAT(error({{"prompt", {5, "a"}}}), HasSubstr("prompt"));
+  EXPECT_THAT(error({{"prompt", {"a", 5}}}), HasSubstr("prompt[1]: "));
+  EXPECT_THAT(error({{"prompt", {5, 99999}}}), HasSubstr("prompt: token 1 of"));
+  EXPECT_THAT(error({{"prompt", {"a", "b", "c"}}, {"n", 2}}),
+              HasSubstr("has 3 prompts with 2 answers each"));
+  EXPECT_THAT(error({{"best_of", 2}}), HasSubstr("best_of: 'best_of' is 2"));
+  EXPECT_THAT(error({{"logprobs", true}}), HasSubstr("logprobs: "));
+  EXPECT_THAT(error({{"prompt", ""}, {"add_special_tokens", false}}),
+              HasSubstr("prompt: 'prompt' has no tokens"));
+}
+
+}  // namespace
+}  // namespace gemma::internal

@@ -1,0 +1,177 @@
+// Server: its routes, what it refuses before a route, and tokens.
+
+#include "gemma/serve.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/serve/serve_client.h"
+#include "tests/support/error_of.h"
+
+namespace gemma::internal {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+TEST(Server, ReadyWhileOpen) {
+  absl::StatusOr<Server> server = Server::Create();
+  EXPECT_EQ(Get(*server, "/health").status, 200);
+  EXPECT_EQ(Get(*server, "/ready").status, 503);
+  ASSERT_EQ(ErrorOf(server->Add({"toy", Gemma3Toy(), {}})), "OK");
+  const ServeJson body = {{"prompt", "the"}, {"max_tokens", 1}};
+  EXPECT_EQ(Post(*server, "/v1/completions", body).status, 503);
+  server->Open();
+  EXPECT_EQ(Get(*server, "/ready").status, 200);
+  EXPECT_EQ(Post(*server, "/v1/completions", body).status, 200);
+  server->Drain();
+  EXPECT_EQ(Get(*server, "/ready").status, 503);
+  EXPECT_EQ(Post(*server, "/v1/completions", body).status, 503);
+  EXPECT_EQ(Get(*server, "/health").status, 200);
+}
+
+TEST(Server, ListsItsModels) {
+  Server server = ServerOf(Gemma3Toy(), {.max_tokens = 300});
+  EXPECT_THAT(ErrorOf(server.Add({"toy", Gemma3Toy(), {}})),
+              HasSubstr("'toy' already"));
+  ASSERT_EQ(ErrorOf(server.Add({"a/b:c", Gemma4Toy(), {}})), "OK");
+  const Reply list = Get(server, "/v1/models?limit=1");
+  EXPECT_EQ(list.status, 200);
+  EXPECT_EQ(list.json["object"], "list");
+  ASSERT_EQ(list.json["data"].size(), 2);
+  EXPECT_EQ(list.json["data"][0]["id"], "toy");
+  EXPECT_EQ(list.json["data"][0]["object"], "model");
+  EXPECT_EQ(list.json["data"][0]["max_model_len"], 300);
+  EXPECT_EQ(Get(server, "/v1/models/a/b:c").json, list.json["data"][1]);
+  const Reply unknown = Get(server, "/v1/models/b");
+  EXPECT_EQ(unknown.status, 404);
+  EXPECT_EQ(unknown.json["error"]["code"], "model_not_found");
+}
+
+TEST(Server, FindsModelByName) {
+  Server server = ServerOf(Gemma3Toy());
+  ServeJson body = {{"prompt", "the"}, {"max_tokens", 1}};
+  EXPECT_EQ(Post(server, "/v1/completions", body).json["model"], "toy");
+  body["model"] = "gpt-4";
+  const Reply other = Post(server, "/v1/completions", body);
+  EXPECT_EQ(other.status, 404);
+  EXPECT_EQ(other.error(),
+            "model: the server has no model 'gpt-4', wanted one of 'toy'");
+  ASSERT_EQ(ErrorOf(server.Add({"second", Gemma4Toy(), {}})), "OK");
+  body.erase("model");
+  const Reply missing = Post(server, "/v1/completions", body);
+  EXPECT_EQ(missing.status, 400);
+  EXPECT_EQ(missing.error(),
+            "model: 'model' is missing, wanted one of 'toy', 'second'");
+}
+
+TEST(Server, RefusesUnknownRoutes) {
+  Server server = ServerOf(Gemma3Toy());
+  const Reply unknown = Get(server, "/v1/secrets");
+  EXPECT_EQ(unknown.status, 404);
+  EXPECT_EQ(unknown.json["error"]["type"], "invalid_request_error");
+  EXPECT_EQ(unknown.json["error"]["code"], "unknown_path");
+  const Reply get = Get(server, kChatPath);
+  EXPECT_EQ(get.status, 405);
+  EXPECT_EQ(get.header("allow"), "POST");
+  EXPECT_EQ(Post(server, "/health", {}).header("allow"), "GET");
+}
+
+// A web page can send other types to any server without asking it first.
+TEST(Server, RefusesOtherContentTypes) {
+  Server server = ServerOf(Gemma3Toy());
+  for (const char* type : {"text/plain", "", "application/jsonx"}) {
+    HttpRequest request = PostRequest(kChatPath, "{}");
+    request.headers = {{"content-type", type}};
+    EXPECT_EQ(Pending(server, request).Wait().status, 415) << type;
+  }
+  HttpRequest request = PostRequest(kChatPath, "{}");
+  request.headers.clear();
+  EXPECT_EQ(Pending(server, request).Wait().status, 415);
+  request.headers = {{"CONTENT-TYPE", " Application/JSON ;x=y"}};
+  EXPECT_EQ(Pending(server, request).Wait().status, 400);
+}
+
+TEST(Server, RefusesWrongJson) {
+  Server server = ServerOf(Gemma3Toy(), {}, {.max_body_bytes = 1000});
+  const auto reply = [&](std::string body) {
+    return Pending(server, PostRequest(kChatPath, std::move(body))).Wait();
+  };
+  EXPECT_THAT(reply("{").error(), HasSubstr("is not JSON"));
+  EXPECT_THAT(reply("").error(), HasSubstr("is not JSON"));
+  EXPECT_THAT(reply("[1]").error(), HasSubstr("wanted an object"));
+  EXPECT_THAT(reply(R"({"n": 1, "n": 2})").error(), HasSubstr("'n'"));
+  EXPECT_THAT(reply(std::string(40, '[')).error(), HasSubstr("deep"));
+  const Reply large = reply(std::string(1001, ' '));
+  EXPECT_EQ(large.status, 413);
+  EXPECT_EQ(large.json["error"]["code"], "body_too_large");
+}
+
+TEST(Server, RepeatsRequestIds) {
+  Server server = ServerOf(Gemma3Toy());
+  HttpRequest request = GetRequest("/health");
+  const std::string made =
+      Pending(server, request).Wait().header("x-request-id");
+  EXPECT_THAT(made, StartsWith("req-"));
+  EXPECT_NE(Pending(server, request).Wait().header("x-request-id"), made);
+  request.headers = {{"X-Request-ID", "client-7"}};
+  EXPECT_EQ(Pending(server, request).Wait().header("x-request-id"), "client-7");
+  // An id that could end a header or a line of a log is replaced.
+  request.headers = {{"x-request-id", "a\r\nset-cookie: b"}};
+  EXPECT_THAT(Pending(server, request).Wait().header("x-request-id"),
+              StartsWith("req-"));
+}
+
+TEST(Server, TokenizesAsTheTokenizer) {
+  const Model model = Gemma3Toy();
+  Server server = ServerOf(model);
+  const Tokenizer& tokenizer = **model.tokenizer();
+  const std::string text = "the model <end_of_turn> \u00e9";
+  const std::vector<TokenId> plain = *tokenizer.Encode(text);
+  const auto tokens = [&](ServeJson body) {
+    const Reply reply = Post(server, "/tokenize", body);
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    EXPECT_EQ(reply.json["count"], reply.json["tokens"].size());
+    EXPECT_EQ(reply.json["max_model_len"], 4096);
+    return reply.json["tokens"].get<std::vector<TokenId>>();
+  };
+  EXPECT_EQ(tokens({{"prompt", text}, {"add_special_tokens", false}}), plain);
+  std::vector<TokenId> with_bos = plain;
+  with_bos.insert(with_bos.begin(), tokenizer.bos());
+  EXPECT_EQ(tokens({{"content", text}}), with_bos);
+  EXPECT_EQ(tokens({{"prompt", text},
+                    {"parse_control", true},
+                    {"add_special_tokens", false}}),
+            *tokenizer.Encode(text, ControlTokens::kParse));
+  EXPECT_EQ(tokens({{"messages", {{{"role", "user"}, {"content", text}}}}}),
+            *model.chat_template()->UserTurn(text));
+  const Reply back = Post(server, "/detokenize", {{"tokens", plain}});
+  EXPECT_EQ(back.json["prompt"], tokenizer.Decode(plain));
+  const Reply pieces = Post(server, "/tokenize",
+                            {{"prompt", "the"}, {"return_token_strs", true}});
+  EXPECT_EQ(pieces.json["token_strs"][0], "<bos>");
+}
+
+TEST(Server, RefusesWrongTokens) {
+  Server server = ServerOf(Gemma3Toy());
+  EXPECT_EQ(Post(server, "/tokenize", ServeJson::object()).error(),
+            ": the request has 0 of 'prompt', 'content' and 'messages', wanted "
+            "one of them");
+  EXPECT_THAT(Post(server, "/detokenize", {{"tokens", {1, 99999}}}).error(),
+              StartsWith("tokens: token 1 of tokens is 99999"));
+  EXPECT_THAT(Post(server, "/tokenize", {{"prompt", "a"}, {"b", 1}}).error(),
+              StartsWith("b: 'b' is not a field"));
+}
+
+TEST(Server, DescribesTheTokenizer) {
+  Server server = ServerOf(Gemma3Toy());
+  const ServeJson info = Get(server, "/tokenizer_info").json;
+  EXPECT_EQ(info["bos_token"], "<bos>");
+  EXPECT_EQ(info["eos_token"], "<eos>");
+  EXPECT_EQ(info["eos_token_id"], 1);
+  EXPECT_EQ(info["chat"], true);
+}
+
+}  // namespace
+}  // namespace gemma::internal
