@@ -112,16 +112,20 @@ struct ServedModel {
 //
 //   GET  /health               200 while the process lives
 //   GET  /ready                200 after Open and before Drain, else 503
+//   GET  /metrics              counts and times, for Prometheus
 //   GET  /v1/models            the models; /v1/models/NAME is one of them
 //   GET  /tokenizer_info       the tokens that begin and end texts
 //   POST /tokenize             a text, or the messages of a chat, as tokens
 //   POST /detokenize           tokens as text
 //   POST /v1/completions       continues texts, or fills gaps (suffix)
 //   POST /v1/chat/completions  answers chats
+//   POST /v1/score             the probabilities that given texts follow
+//   POST /infill               fills a gap, as editors ask for it
 //   POST /v1/embeddings        texts as vectors
 //   POST /v1/moderations       whether texts violate policies
 //
-// Requests and responses have the fields of OpenAI's API, and more. A field
+// Requests and responses have the fields of OpenAI's API, and more;
+// src/serve/README.md lists them. A field
 // that would change the answer and is not done is refused with status 400,
 // whose error names it; so is a field that the server does not know. Texts
 // never become control tokens. Errors have the form

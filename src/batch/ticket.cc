@@ -46,13 +46,16 @@ void Ticket::State::Chose(RequestTimes::TimePoint time) {
 }
 
 void Ticket::State::Finish(absl::StatusOr<Completion> result) {
+  {
+    const std::lock_guard lock(mutex_);
+    times_.ended = std::chrono::steady_clock::now();
+    if (result.ok()) result->times = times_;
+  }
   if (request_.on_done) {
     absl::Status status = Guarded([&] { request_.on_done(result); });
     if (!status.ok()) result = std::move(status);
   }
   const std::lock_guard lock(mutex_);
-  times_.ended = std::chrono::steady_clock::now();
-  if (result.ok()) result->times = times_;
   result_ = std::move(result);
   finished_.notify_all();
 }

@@ -10,7 +10,6 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/format_text.h"
 #include "src/base/status_macros.h"
-#include "src/serve/grammar_fields.h"
 
 namespace gemma::internal {
 namespace {
@@ -148,7 +147,7 @@ absl::Status ReadAnswerFields(const ModelConfig& config, size_t max_choices,
   GEMMA_RETURN_IF_ERROR(ReadSeed(fields, answer));
   GEMMA_RETURN_IF_ERROR(ReadStops(config, fields, answer.options));
   GEMMA_RETURN_IF_ERROR(ReadTimeout(fields, answer.timeout));
-  GEMMA_ASSIGN_OR_RETURN(answer.grammar, ReadGrammarFields(fields));
+  GEMMA_ASSIGN_OR_RETURN(answer.form, ReadGrammarFields(fields));
   // These describe the request, or only its speed.
   fields.Ignore({"user", "metadata", "store", "safety_identifier",
                  "prompt_cache_key", "prompt_cache_retention", "service_tier",

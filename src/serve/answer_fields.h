@@ -13,6 +13,7 @@
 #include "gemma/grammar.h"
 #include "gemma/model_config.h"
 #include "src/serve/fields.h"
+#include "src/serve/grammar_fields.h"
 
 namespace gemma::internal {
 
@@ -31,12 +32,13 @@ struct AnswerFields {
   // says: a number from -2^63 to 2^64 - 1.
   bool has_seed = false;
   std::string seed_text;
-  // The sampling, stops and alternatives. `grammar` and the functions are set
-  // when the request begins.
+  // The sampling, stops and alternatives. The functions are set when the
+  // request begins.
   GenerateOptions options;
-  std::optional<Grammar> grammar;
-  double timeout = 0;     // seconds; 0: as the server's
-  bool logprobs = false;  // the response has log-probabilities
+  std::optional<GrammarField> form;  // what restricts the text
+  std::optional<Grammar> grammar;    // made of `form` when the request begins
+  double timeout = 0;                // seconds; 0: as the server's
+  bool logprobs = false;             // the response has log-probabilities
 };
 
 // Reads these fields:

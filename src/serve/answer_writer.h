@@ -8,10 +8,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/types/span.h"
 #include "gemma/answer_parser.h"
 #include "gemma/generate.h"
+#include "gemma/score.h"
 #include "src/serve/exchange_state.h"
 #include "src/serve/json_writer.h"
 
@@ -54,6 +56,9 @@ class AnswerWriter {
   virtual void Thoughts(size_t /*choice*/, std::string_view /*text*/) {}
   // `done` of a prompt's `total` tokens were read after this time.
   void Progress(size_t done, size_t total, double seconds);
+  // The scores of the texts that the request gives; see Asked::scored.
+  virtual void Scores(size_t /*choice*/,
+                      const std::vector<ChoiceScore>& /*scores*/) {}
   // The end of a choice.
   virtual void End(size_t choice, StopReason reason,
                    absl::Span<const ToolCall> calls) = 0;

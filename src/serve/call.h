@@ -39,6 +39,11 @@ absl::Status Chat(const std::shared_ptr<Served>& served, Call& call,
 absl::Status Complete(const std::shared_ptr<Served>& served, Call& call,
                       Fields& fields);
 
+absl::Status Infill(const std::shared_ptr<Served>& served, Call& call,
+                    Fields& fields);
+absl::Status ScoreChoices(const std::shared_ptr<Served>& served, Call& call,
+                          Fields& fields);
+
 // The routes of an embedder, and of a ShieldGemma.
 absl::Status Embed(const std::shared_ptr<Served>& served, Call& call,
                    Fields& fields);

@@ -149,6 +149,7 @@ void Join(Message& first, Message second) {
 
 // Calls and results as text; see InTurns.
 void WriteAsText(Message& message) {
+  if (message.role == Role::kDeveloper) message.role = Role::kSystem;
   for (const ToolCall& call : std::exchange(message.tool_calls, {})) {
     JsonWriter json;
     json.Object().Member("name", call.name).Key("parameters");

@@ -34,8 +34,9 @@ absl::Status ReadTextContent(const Json& json, std::string& text);
 //     of the user, in their place.
 //   - Messages of the user in a row become one, and so do those of the model
 //     that have no calls, with a blank line between them.
-//   - Without `has_tools`, calls become the text that Gemma 3 writes for them,
-//     {"name": ..., "parameters": ...}, and results become text of the user.
+//   - Without `has_tools`, as in Gemma 1 to 3, calls become the text that Gemma
+//     3 writes for them, {"name": ..., "parameters": ...}, results become text
+//     of the user, and developer is another word for system.
 std::vector<Message> InTurns(std::vector<Message> messages, bool has_tools);
 
 // Returns the tokens of a chat, up to where the model goes on: at the beginning

@@ -110,7 +110,7 @@ absl::StatusOr<ChatRequest> ReadChatRequest(const ModelConfig& config,
   GEMMA_RETURN_IF_ERROR(RefuseUndone(fields));
   GEMMA_RETURN_IF_ERROR(fields.RefuseOthers());
   if (request.turns.thinking.value_or(false) &&
-      request.answer.grammar.has_value()) {
+      request.answer.form.has_value()) {
     return AtParam(
         absl::InvalidArgumentError(
             "the request asks for thoughts and for a form of the answer, and "

@@ -93,11 +93,7 @@ absl::StatusOr<CompletionRequest> ReadCompletionRequest(
   GEMMA_RETURN_IF_ERROR(fields.Read("parse_control", request.parse_control));
   std::optional<size_t> max_tokens;
   GEMMA_RETURN_IF_ERROR(ReadMaxTokens(fields, max_tokens));
-  if (max_tokens == 0) {
-    return AtParam(
-        absl::InvalidArgumentError("'max_tokens' is 0, wanted 1 or more"),
-        "max_tokens");
-  }
+  request.answer.options.prompt_only = max_tokens == 0;
   request.answer.options.max_new_tokens =
       max_tokens.value_or(kDefaultMaxTokens);
   if (const std::optional<Json> best = fields.Take("best_of");
@@ -114,6 +110,14 @@ absl::StatusOr<CompletionRequest> ReadCompletionRequest(
   return request;
 }
 
+absl::StatusOr<std::vector<TokenId>> EncodePrompt(const Tokenizer& tokenizer,
+                                                  TextPrompt prompt) {
+  CompletionRequest request;
+  request.prompts.push_back(std::move(prompt));
+  GEMMA_RETURN_IF_ERROR(EncodePrompts(tokenizer, request));
+  return std::move(request.prompts[0].tokens);
+}
+
 absl::Status EncodePrompts(const Tokenizer& tokenizer,
                            CompletionRequest& request) {
   std::optional<FillInMiddle> fill;
@@ -121,7 +125,9 @@ absl::Status EncodePrompts(const Tokenizer& tokenizer,
     absl::StatusOr<FillInMiddle> made = FillInMiddle::Create(tokenizer);
     if (!made.ok()) return AtParam(made.status(), "suffix");
     fill = *std::move(made);
-    request.answer.options.stop_tokens = fill->stop_tokens();
+    const std::vector<TokenId> stops = fill->stop_tokens();
+    std::vector<TokenId>& all = request.answer.options.stop_tokens;
+    all.insert(all.end(), stops.begin(), stops.end());
   }
   for (TextPrompt& prompt : request.prompts) {
     if (prompt.has_tokens) {

@@ -38,7 +38,7 @@ struct CompletionRequest {
 //   prompt     a text, tokens, or an array of them. Tokens are read as they
 //              are; a text begins with BOS
 //   suffix     the text after the gap to fill
-//   max_tokens as in OpenAI's API, 16 without it
+//   max_tokens as in OpenAI's API, 16 without it; 0: only reads the prompt
 //   echo, logprobs (the number of alternatives), best_of (as n)
 //   add_special_tokens   false: a text begins without BOS
 //   parse_control        true: names of control tokens in texts become tokens
@@ -48,6 +48,10 @@ absl::StatusOr<CompletionRequest> ReadCompletionRequest(
 // Reads a text, tokens, or an array of texts or of tokens.
 absl::StatusOr<std::vector<TextPrompt>> ReadPrompts(const Json& json,
                                                     const ModelConfig& config);
+
+// Returns the tokens of a prompt: for a text, BOS and its tokens.
+absl::StatusOr<std::vector<TokenId>> EncodePrompt(const Tokenizer& tokenizer,
+                                                  TextPrompt prompt);
 
 // Fills in the tokens of the prompts that are texts. With a suffix, they are
 // prompts of FillInMiddle, and its stop tokens end the answers.

@@ -15,6 +15,7 @@
 #include "src/serve/api_error.h"
 #include "src/serve/completion_request.h"
 #include "src/serve/job.h"
+#include "src/serve/start.h"
 
 namespace gemma::internal {
 namespace {

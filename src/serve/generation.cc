@@ -42,8 +42,12 @@ absl::Status Generation::Start(std::shared_ptr<Served> served, Asked asked,
       std::move(served), std::move(asked), std::move(out), std::move(writer));
   generation->writer_->Begin();
   absl::Status status = generation->SubmitAll();
-  // Choices that run already end soon.
-  if (!status.ok()) generation->out_->Cancel();
+  if (status.ok()) {
+    generation->out_->Release();
+  } else {
+    // Choices that run already end soon.
+    generation->out_->Cancel();
+  }
   return status;
 }
 
@@ -68,6 +72,7 @@ Request Generation::RequestOf(size_t choice) {
   Request request;
   request.client = asked_.client;
   request.prompt = asked_.prompts[choice / fields.n];
+  request.choices = asked_.scored;
   request.options = fields.options;
   request.options.sampling.seed += choice % fields.n;
   request.options.deadline = asked_.deadline;
@@ -121,6 +126,7 @@ void Generation::OnDone(size_t choice,
     if (stats.stop_reason != StopReason::kCancelled) {
       served_->admission.Took(stats.prefill_seconds + stats.decode_seconds);
     }
+    served_->metrics.Record(*answer);
     OnAnswer(choice, *answer);
   } else {
     Fail(answer.status());
@@ -140,6 +146,7 @@ void Generation::OnAnswer(size_t choice, const Completion& answer) {
   ended.prompt_tokens = answer.stats.prompt_tokens;
   ended.reused_tokens = answer.stats.reused_tokens;
   new_tokens_ += answer.stats.new_tokens;
+  if (!answer.scores.empty()) writer_->Scores(choice, answer.scores);
   if (!ended.parser.has_value()) return writer_->End(choice, reason, {});
   ended.parser->Finish();
   writer_->End(choice, reason, ended.parser->answer().tool_calls);

@@ -2,7 +2,7 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "src/base/messages.h"
@@ -12,14 +12,12 @@
 namespace gemma::internal {
 namespace {
 
-using MaybeGrammar = absl::StatusOr<std::optional<Grammar>>;
+using Kind = GrammarSource::Kind;
+using MaybeGrammar = absl::StatusOr<std::optional<GrammarField>>;
 
-MaybeGrammar Made(absl::StatusOr<Grammar> grammar, const Json& field) {
-  if (grammar.ok()) return *std::move(grammar);
-  return AtField(absl::Status(grammar.status().code(),
-                              absl::StrCat("'", ParamOf(field),
-                                           "': ", grammar.status().message())),
-                 field);
+GrammarField SchemaAt(const Json& field, std::string schema) {
+  return {{.kind = Kind::kJsonSchema, .text = std::move(schema)},
+          ParamOf(field)};
 }
 
 MaybeGrammar ReadSchema(const Json& json) {
@@ -28,7 +26,7 @@ MaybeGrammar ReadSchema(const Json& json) {
   fields.Ignore({"name", "description", "strict"});
   GEMMA_RETURN_IF_ERROR(fields.RefuseOthers());
   if (!schema.has_value()) return fields.Missing("schema");
-  return Made(Grammar::FromJsonSchema(CompactJson(*schema)), *schema);
+  return SchemaAt(*schema, CompactJson(*schema));
 }
 
 MaybeGrammar ReadFormat(const Json& json) {
@@ -46,7 +44,7 @@ MaybeGrammar ReadFormat(const Json& json) {
   }
   if (type == "text") return std::nullopt;
   if (type == "json_object") {
-    return Made(Grammar::FromJsonSchema(R"({"type": "object"})"), json);
+    return SchemaAt(json, R"({"type": "object"})");
   }
   return FieldError(*json.Find("type"),
                     absl::StrCat("is ", Quoted(type),
@@ -57,32 +55,27 @@ MaybeGrammar ReadFormat(const Json& json) {
 }  // namespace
 
 MaybeGrammar ReadGrammarFields(Fields& fields) {
-  std::optional<Grammar> grammar;
-  const std::optional<Json> format = fields.Take("response_format");
-  if (format.has_value()) {
-    GEMMA_ASSIGN_OR_RETURN(grammar, ReadFormat(*format));
+  std::optional<GrammarField> found;
+  if (const std::optional<Json> format = fields.Take("response_format");
+      format.has_value()) {
+    GEMMA_ASSIGN_OR_RETURN(found, ReadFormat(*format));
   }
-  const auto refuse_second = [&](const Json& json) {
-    return FieldError(json,
-                      "is a second restriction of the answer, wanted one of "
-                      "response_format, regex and choice");
+  const auto read = [&](std::string_view name, Kind kind) {
+    const std::optional<Json> field = fields.Take(name);
+    if (!field.has_value()) return absl::OkStatus();
+    if (found.has_value()) {
+      return FieldError(*field,
+                        "is a second restriction of the answer, wanted one of "
+                        "response_format, regex and choice");
+    }
+    found = {{.kind = kind}, ParamOf(*field)};
+    return AtField(kind == Kind::kRegex ? field->Get(found->source.text)
+                                        : field->Get(found->source.choices),
+                   *field);
   };
-  if (const std::optional<Json> regex = fields.Take("regex");
-      regex.has_value()) {
-    if (grammar.has_value()) return refuse_second(*regex);
-    std::string_view expression;
-    GEMMA_RETURN_IF_ERROR(AtField(regex->Get(expression), *regex));
-    GEMMA_ASSIGN_OR_RETURN(grammar,
-                           Made(Grammar::FromRegex(expression), *regex));
-  }
-  if (const std::optional<Json> choice = fields.Take("choice");
-      choice.has_value()) {
-    if (grammar.has_value()) return refuse_second(*choice);
-    std::vector<std::string> texts;
-    GEMMA_RETURN_IF_ERROR(AtField(choice->Get(texts), *choice));
-    GEMMA_ASSIGN_OR_RETURN(grammar, Made(Grammar::FromChoices(texts), *choice));
-  }
-  return grammar;
+  GEMMA_RETURN_IF_ERROR(read("regex", Kind::kRegex));
+  GEMMA_RETURN_IF_ERROR(read("choice", Kind::kChoices));
+  return found;
 }
 
 }  // namespace gemma::internal

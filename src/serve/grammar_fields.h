@@ -4,12 +4,19 @@
 #define GEMMA_SRC_SERVE_GRAMMAR_FIELDS_H_
 
 #include <optional>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "gemma/grammar.h"
 #include "src/serve/fields.h"
 
 namespace gemma::internal {
+
+// What restricts an answer, and the field that says so.
+struct GrammarField {
+  GrammarSource source;
+  std::string param;
+};
 
 // Reads one of
 //   response_format  {"type": "text"}, {"type": "json_object"}, or {"type":
@@ -18,7 +25,7 @@ namespace gemma::internal {
 //   choice           an array of the texts that are allowed
 // Returns nothing if any text is allowed. A schema is enforced whatever its
 // field "strict" says.
-absl::StatusOr<std::optional<Grammar>> ReadGrammarFields(Fields& fields);
+absl::StatusOr<std::optional<GrammarField>> ReadGrammarFields(Fields& fields);
 
 }  // namespace gemma::internal
 

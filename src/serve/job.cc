@@ -2,34 +2,12 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "src/base/no_throw.h"
 #include "src/base/stopwatch.h"
 #include "src/serve/api_error.h"
+#include "src/serve/start.h"
 
 namespace gemma::internal {
-
-absl::StatusOr<Admission::Place> TakePlace(Served& served, const Call& call,
-                                           size_t choices) {
-  size_t retry_after = 0;
-  absl::StatusOr<Admission::Place> place = served.admission.Enter(
-      call.request.client, choices, call.request.body.size(), &retry_after);
-  if (retry_after > 0) {
-    call.out->AddHeader("retry-after", absl::StrCat(retry_after));
-  }
-  return place;
-}
-
-std::optional<std::chrono::steady_clock::time_point> DeadlineOf(
-    const Call& call, double timeout) {
-  double seconds = call.options.max_seconds;
-  if (timeout > 0 && (seconds == 0 || timeout < seconds)) seconds = timeout;
-  if (seconds == 0) return std::nullopt;
-  return call.begin +
-         std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-             std::chrono::duration<double>(seconds));
-}
-
 void StartJob(Served& served, const Call& call, double timeout,
               Admission::Place place, JobBody body) {
   const auto is_late = [deadline = DeadlineOf(call, timeout)] {

@@ -1,10 +1,9 @@
-// A request that a job thread answers.
+// Requests that a job thread answers.
 
 #ifndef GEMMA_SRC_SERVE_JOB_H_
 #define GEMMA_SRC_SERVE_JOB_H_
 
 #include <functional>
-#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
@@ -19,21 +18,11 @@ namespace gemma::internal {
 using JobBody = std::function<absl::StatusOr<std::string>(
     const std::function<bool()>& goes_on)>;
 
-// Takes a place of the admission, or says in the response when there may be
-// one. `choices`: how many.
-absl::StatusOr<Admission::Place> TakePlace(Served& served, const Call& call,
-                                           size_t choices);
-
 // Gives the job to the model's thread, which writes the response. The body of
 // the job may use `served`. A reader that leaves ends it, and so does the
 // deadline, with status 504. `place`: counts the job until it ends.
 void StartJob(Served& served, const Call& call, double timeout,
               Admission::Place place, JobBody body);
-
-// Returns when a request must have ended; nothing: no limit. `timeout`: what
-// the request asks for in seconds, or 0.
-std::optional<std::chrono::steady_clock::time_point> DeadlineOf(
-    const Call& call, double timeout);
 
 }  // namespace gemma::internal
 

@@ -10,6 +10,7 @@
 #include "src/serve/api_error.h"
 #include "src/serve/chat_messages.h"
 #include "src/serve/job.h"
+#include "src/serve/start.h"
 
 namespace gemma::internal {
 namespace {

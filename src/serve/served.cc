@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "gemma/session.h"
 #include "src/base/status_macros.h"
 
 namespace gemma::internal {
@@ -26,6 +27,7 @@ Served::Served(ServedModel from, const Tokenizer& its_tokenizer,
       engine_options(from.options),
       tokenizer(its_tokenizer),
       turns(model.chat_template()),
+      weights_bytes(model.MemoryFor(SessionOptions()).weights),
       admission(LimitsOf(from), options.max_waiting_bytes) {}
 
 absl::StatusOr<std::shared_ptr<Served>> Served::Create(

@@ -3,6 +3,7 @@
 #ifndef GEMMA_SRC_SERVE_SERVED_H_
 #define GEMMA_SRC_SERVE_SERVED_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -18,6 +19,7 @@
 #include "src/base/internal.h"
 #include "src/serve/admission.h"
 #include "src/serve/job_thread.h"
+#include "src/serve/metrics.h"
 
 namespace gemma::internal {
 
@@ -41,9 +43,11 @@ struct Served {
   const EngineOptions engine_options;
   const Tokenizer tokenizer;
   const absl::StatusOr<ChatTemplate> turns;
+  const uint64_t weights_bytes;
   std::optional<Engine> engine;
   std::optional<Embedder> embedder;
   Admission admission;
+  Metrics metrics;
   // What follows is used only by jobs.
   std::optional<Classifier> classifier;
   std::function<bool()> goes_on;  // of the job that the classifier does

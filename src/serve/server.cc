@@ -49,6 +49,7 @@ struct ModelRoute {
 constexpr ModelRoute kModelRoutes[] = {
     {"/v1/chat/completions", Chat}, {"/v1/completions", Complete},
     {"/v1/embeddings", Embed},      {"/v1/moderations", Moderate},
+    {"/v1/score", ScoreChoices},    {"/infill", Infill},
     {"/tokenize", Tokenize},        {"/detokenize", Detokenize},
 };
 
@@ -117,6 +118,13 @@ class Server::Impl {
         GEMMA_RETURN_IF_ERROR(Need("POST", call));
         return RunOnModel(route, call);
       }
+    }
+    if (path == "/metrics") {
+      GEMMA_RETURN_IF_ERROR(Need("GET", call));
+      const std::shared_lock lock(mutex_);
+      call.out->Respond(200, "text/plain; version=0.0.4; charset=utf-8",
+                        MetricsText(models_));
+      return absl::OkStatus();
     }
     std::string json;
     if (path == "/health" || path == "/v1/health") {

@@ -156,6 +156,44 @@ void WriteAnswers(const std::string& folder) {
   }
 }
 
+void WriteServe(const std::string& folder) {
+  const Corpus corpus(folder, "serve");
+  const std::string_view requests[] = {
+      "/v1/models",
+      R"(/v1/chat/completions
+{"model":"b","messages":[{"role":"system","content":"s"},{"role":"user",
+"content":[{"type":"text","text":"the"}]},{"role":"assistant","content":null,
+"tool_calls":[{"id":"1","function":{"name":"f","arguments":"{\"a\":1}"}}]},
+{"role":"tool","tool_call_id":"1","content":"2"}],"max_tokens":3,"stream":true,
+"stream_options":{"include_usage":true},"think":true,"logprobs":true})",
+      R"(/v1/chat/completions
+{"model":"a","messages":[{"role":"user","content":"the"},{"role":"developer",
+"content":"d"},{"role":"assistant","content":"us"}],"max_tokens":2,"n":2,
+"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":
+{"type":"object"}}},"stop":["a"],"seed":-1,"logit_bias":{"5":-100}})",
+      R"(/v1/completions
+{"model":"a","prompt":["the",[2,300]],"max_tokens":0,"echo":true,"logprobs":1})",
+      R"(/v1/completions
+{"model":"d","prompt":"the ","suffix":" us","max_tokens":2,"regex":"a*"})",
+      R"(/v1/embeddings
+{"model":"c","input":["the",""],"encoding_format":"base64","dimensions":4})",
+      R"(/v1/score
+{"model":"a","prompt":"the","choices":[" us"," model"]})",
+      R"(/infill
+{"model":"d","input_prefix":"a","input_suffix":"b","n_predict":1,
+"input_extra":[{"filename":"f","text":"t"}]})",
+      R"(/tokenize
+{"model":"a","prompt":"the","return_token_strs":true})",
+      "/detokenize\n{\"model\":\"a\",\"tokens\":[300]}",
+      R"(/v1/chat/completions
+{"messages":[{"role":"user","content":[{"type":"image_url"}]}]})",
+  };
+  size_t number = 0;
+  for (const std::string_view request : requests) {
+    corpus.Add(absl::StrCat(number++), request);
+  }
+}
+
 void WriteAdapters(const std::string& folder) {
   const Corpus corpus(folder, "adapter");
   // Rank 2, for matrices of 8 rows and columns, or 2 rows.
@@ -212,6 +250,7 @@ void WriteOtherSeeds(const std::string& folder) {
   WriteGrammars(folder);
   WriteTemplates(folder);
   WriteAnswers(folder);
+  WriteServe(folder);
   WriteAdapters(folder);
 }
 

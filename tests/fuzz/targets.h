@@ -45,6 +45,9 @@ bool FuzzAnswer(absl::Span<const uint8_t> input);
 // divides them.
 bool FuzzAdapter(absl::Span<const uint8_t> input);
 
+// A path, and after a line end the body of a request to a server.
+bool FuzzServe(absl::Span<const uint8_t> input);
+
 struct FuzzTarget {
   const char* name;  // of its corpus and its dictionary
   bool (*run)(absl::Span<const uint8_t> input);
@@ -67,6 +70,7 @@ inline constexpr FuzzTarget kFuzzTargets[] = {
     {"chat_template", FuzzChatTemplate},
     {"answer", FuzzAnswer},
     {"adapter", FuzzAdapter},
+    {"serve", FuzzServe},
 };
 
 }  // namespace gemma::internal

@@ -171,6 +171,8 @@ TEST(ChatMessages, TakeTurns) {
   };
   EXPECT_EQ(turns({user, user, model, model, user}), "U(u\n\nu)M(m\n\nm)U(u)");
   EXPECT_EQ(turns({system, developer, user}), "S(s\n\nd)U(u)");
+  EXPECT_EQ(turns({developer, user}), "D(d)U(u)");
+  EXPECT_EQ(turns({developer, user}, false), "S(d)U(u)");
   EXPECT_EQ(turns({user, model, system, user}), "U(u)M(m)U(s\n\nu)");
   EXPECT_EQ(turns({user, system}), "U(u\n\ns)");
   EXPECT_EQ(turns({parts, model, parts, user}), "U(pq)+partsM(m)U(pq\n\nu)");

@@ -107,8 +107,13 @@ void Pending::Until(const std::function<bool(const Reply& so_far)>& done) {
   }
 }
 
-Reply Pending::Wait() {
+Reply Pending::WaitForText() {
   Until([this](const Reply&) { return ended_; });
+  return reply_;
+}
+
+Reply Pending::Wait() {
+  WaitForText();
   if (reply_.header("content-type") == "text/event-stream") {
     ReadEvents(reply_);
   } else {

@@ -54,8 +54,10 @@ class Pending {
   Exchange& exchange() { return *exchange_; }
   // Waits until `done` accepts all that has come so far.
   void Until(const std::function<bool(const Reply& so_far)>& done);
-  // Waits for the end.
+  // Waits for the end, and reads the JSON or the events of the body.
   Reply Wait();
+  // Waits for the end of a response that is neither.
+  Reply WaitForText();
 
  private:
   struct Bell {
