@@ -1,13 +1,16 @@
 // /v1/chat/completions: the answers are those of Generate, and the counts and
 // reasons are true.
 
-#include <cmath>
+#include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "src/serve/chat_writer.h"
 #include "tests/serve/serve_client.h"
 #include "tests/support/error_of.h"
 #include "tests/support/toy_models.h"
@@ -241,6 +244,93 @@ TEST(ChatRoute, FullContextsEndAnswers) {
   EXPECT_EQ(reply.json["choices"][0]["stop_reason"], "context_full");
   EXPECT_EQ(reply.json["choices"][0]["finish_reason"], "length");
   EXPECT_EQ(reply.json["usage"]["total_tokens"], 24);
+}
+
+// Answers to one prompt reuse each other, which is not what a client saves.
+TEST(ChatRoute, CountsCachedTokens) {
+  Server server = ServerOf(Gemma3Toy());
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += "the model ";
+  ServeJson body = {
+      {"messages", UserSays(text)}, {"max_tokens", 2}, {"n", 2}, {"seed", 1}};
+  const auto usage = [&] {
+    return Post(server, kChatPath, body).json["usage"];
+  };
+  const ServeJson first = usage();
+  EXPECT_EQ(first["prompt_tokens_details"]["cached_tokens"], 0);
+  const ServeJson second = usage();
+  EXPECT_EQ(second["prompt_tokens"], first["prompt_tokens"]);
+  const size_t cached = second["prompt_tokens_details"]["cached_tokens"];
+  EXPECT_GT(cached, first["prompt_tokens"].get<size_t>() / 2);
+  EXPECT_LT(cached, first["prompt_tokens"].get<size_t>());
+  // The next turn begins with what this one read.
+  body["messages"].push_back({{"role", "assistant"}, {"content", "us"}});
+  body["messages"].push_back({{"role", "user"}, {"content", "and us"}});
+  const ServeJson third = usage();
+  EXPECT_GE(third["prompt_tokens_details"]["cached_tokens"], cached);
+}
+
+TEST(ChatRoute, OpenTurnsGoOn) {
+  const Model model = Gemma3Toy();
+  Server server = ServerOf(model);
+  ServeJson messages = UserSays("the");
+  messages.push_back({{"role", "assistant"}, {"content", "model us"}});
+  const Reply reply = Post(server, kChatPath,
+                           {{"messages", messages},
+                            {"seed", 5},
+                            {"max_tokens", 4},
+                            {"continue_final_message", true},
+                            {"add_generation_prompt", false}});
+  std::vector<TokenId> prompt = *model.chat_template()->UserTurn("the");
+  const auto begun = *(*model.tokenizer())->Encode("model us");
+  prompt.insert(prompt.end(), begun.begin(), begun.end());
+  EXPECT_EQ(reply.json["choices"][0]["message"]["content"],
+            AnswerOf(model, prompt, WithSeed(5, 4)).text)
+      << reply.body;
+}
+
+// What a chat's response has for thoughts and calls, whole or as events.
+std::vector<ServeJson> Written(bool stream) {
+  const auto out = std::make_shared<Exchange::State>([] {}, size_t{1} << 20);
+  const Tokenizer tokenizer = **Gemma3Toy().tokenizer();
+  ChatWriter writer({.id = "i", .model = "m", .seed = "1", .stream = stream},
+                    out, tokenizer, 1, false);
+  writer.Begin();
+  writer.Thoughts(0, "hm");
+  writer.Text(0, "");
+  const std::vector<ToolCall> calls = {
+      {.name = "f", .arguments = R"({"a": 1})"}, {.name = "g"}};
+  writer.End(0, StopReason::kStopToken, calls);
+  writer.Finish({.prompt_tokens = 3, .completion_tokens = 2});
+  out->Release();
+  const std::string body = out->Take().body;
+  if (!stream) return {ServeJson::parse(body)};
+  std::vector<ServeJson> events;
+  for (const std::string_view event : absl::StrSplit(body, "\n\n")) {
+    if (event.starts_with("data: {")) {
+      events.push_back(ServeJson::parse(event.substr(6)));
+    }
+  }
+  return events;
+}
+
+TEST(ChatWriterTest, WritesThoughtsAndCalls) {
+  const ServeJson whole = Written(false)[0]["choices"][0];
+  EXPECT_EQ(whole["message"]["reasoning_content"], "hm");
+  EXPECT_EQ(whole["message"]["content"], nullptr);
+  EXPECT_EQ(whole["finish_reason"], "tool_calls");
+  const ServeJson& calls = whole["message"]["tool_calls"];
+  ASSERT_EQ(calls.size(), 2);
+  EXPECT_EQ(calls[0]["type"], "function");
+  EXPECT_EQ(calls[0]["function"]["name"], "f");
+  EXPECT_EQ(calls[0]["function"]["arguments"], R"({"a": 1})");
+  EXPECT_EQ(calls[1]["function"]["arguments"], "{}");
+  EXPECT_NE(calls[0]["id"], calls[1]["id"]);
+  const std::vector<ServeJson> events = Written(true);
+  ASSERT_EQ(events.size(), 4);
+  EXPECT_EQ(events[1]["choices"][0]["delta"]["reasoning_content"], "hm");
+  EXPECT_EQ(events[2]["choices"][0]["delta"]["tool_calls"][1]["index"], 1);
+  EXPECT_EQ(events[3]["choices"][0]["finish_reason"], "tool_calls");
 }
 
 TEST(ChatRoute, TellsThePromptsProgress) {
