@@ -97,16 +97,13 @@ struct ServerOptions {
 struct ServedModel {
   std::string name;  // in requests and in /v1/models
   Model model;       // one that continues texts, or one that embeds them
-  // Of the engine. A model that embeds or moderates has none, and its requests
-  // run one at a time: then max_sequences and reuse_bytes have no effect.
-  EngineOptions options = {};
-  // The model is a ShieldGemma: it answers /v1/moderations, and nothing else.
+  EngineOptions options = {};  // of the engine
+  // The model is a ShieldGemma: it also answers /v1/moderations.
   bool moderates = false;
 };
 
 // Answers requests with one engine for each model. Has no thread of its own
-// besides those of the engines and, for each model that embeds or moderates,
-// one in place of an engine. Opens no file and no connection, and never runs
+// besides those of the engines, opens no file and no connection, and never runs
 // the text of a request as a template or a command. Any thread may call its
 // functions.
 //

@@ -16,7 +16,7 @@
 namespace gemma::internal {
 absl::Status Chat(const std::shared_ptr<Served>& served, Call& call,
                   Fields& fields) {
-  GEMMA_RETURN_IF_ERROR(NeedEngine(*served));
+  GEMMA_RETURN_IF_ERROR(NeedAnswers(*served));
   GEMMA_ASSIGN_OR_RETURN(ChatRequest request,
                          ReadChatRequest(served->model.config(),
                                          call.options.max_choices, fields));
@@ -48,7 +48,7 @@ absl::Status Chat(const std::shared_ptr<Served>& served, Call& call,
 
 absl::Status Complete(const std::shared_ptr<Served>& served, Call& call,
                       Fields& fields) {
-  GEMMA_RETURN_IF_ERROR(NeedEngine(*served));
+  GEMMA_RETURN_IF_ERROR(NeedAnswers(*served));
   GEMMA_ASSIGN_OR_RETURN(
       CompletionRequest request,
       ReadCompletionRequest(served->model.config(), call.options.max_choices,

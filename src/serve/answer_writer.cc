@@ -12,7 +12,7 @@ JsonWriter AnswerWriter::Open(std::string_view object) const {
   return json;
 }
 
-void AnswerWriter::WriteUsage(const Usage& usage, JsonWriter& json) const {
+void WriteUsage(const Usage& usage, JsonWriter& json) {
   json.Key("usage").Object();
   json.Member("prompt_tokens", usage.prompt_tokens);
   json.Member("completion_tokens", usage.completion_tokens);

@@ -13,7 +13,6 @@
 #include "absl/types/span.h"
 #include "gemma/answer_parser.h"
 #include "gemma/generate.h"
-#include "gemma/score.h"
 #include "src/serve/exchange_state.h"
 #include "src/serve/json_writer.h"
 
@@ -26,6 +25,9 @@ struct Usage {
   size_t cached_tokens = 0;      // of them, those that were not computed
   size_t completion_tokens = 0;  // of all answers, thoughts included
 };
+
+// Writes the member "usage" of the open object.
+void WriteUsage(const Usage& usage, JsonWriter& json);
 
 // What every response, and every event of a stream, begins with.
 struct ResponseHead {
@@ -56,9 +58,6 @@ class AnswerWriter {
   virtual void Thoughts(size_t /*choice*/, std::string_view /*text*/) {}
   // `done` of a prompt's `total` tokens were read after this time.
   void Progress(size_t done, size_t total, double seconds);
-  // The scores of the texts that the request gives; see Asked::scored.
-  virtual void Scores(size_t /*choice*/,
-                      const std::vector<ChoiceScore>& /*scores*/) {}
   // The end of a choice.
   virtual void End(size_t choice, StopReason reason,
                    absl::Span<const ToolCall> calls) = 0;
@@ -68,7 +67,6 @@ class AnswerWriter {
  protected:
   // Opens the object of a response or an event, with the fields of its head.
   JsonWriter Open(std::string_view object) const;
-  void WriteUsage(const Usage& usage, JsonWriter& json) const;
   // Writes the usage as an event, and ends the stream.
   void EndStream(std::string_view object, const Usage& usage) const;
   // Closes the object of an event, and writes it.

@@ -14,7 +14,7 @@
 #include "src/base/status_macros.h"
 #include "src/serve/api_error.h"
 #include "src/serve/completion_request.h"
-#include "src/serve/job.h"
+#include "src/serve/gather.h"
 #include "src/serve/start.h"
 
 namespace gemma::internal {
@@ -195,21 +195,25 @@ absl::Status Embed(const std::shared_ptr<Served>& served, Call& call,
   GEMMA_ASSIGN_OR_RETURN(Admission::Place place, TakePlace(*served, call, 1));
   GEMMA_ASSIGN_OR_RETURN(EmbeddingRequest request,
                          ReadEmbeddingRequest(*served, fields));
+  Request embed;
+  embed.texts = request.texts;
+  embed.embed = request.options;
   const double timeout = request.timeout;
-  StartJob(
-      *served, call, timeout, std::move(place),
-      [served = served.get(), request = std::move(request)](
-          const std::function<bool()>& goes_on) -> absl::StatusOr<std::string> {
-        EmbedOptions options = request.options;
-        options.progress = [&](size_t) { return goes_on(); };
-        GEMMA_ASSIGN_OR_RETURN(const Embeddings embeddings,
-                               served->embedder->Embed(request.texts, options));
-        if (!embeddings.truncated.empty() && !request.truncate) {
-          return TooLong(*served, request, embeddings.truncated[0]);
-        }
-        return EmbeddingsJson(*served, request, embeddings);
-      });
-  return absl::OkStatus();
+  std::vector<Request> requests;
+  requests.push_back(std::move(embed));
+  return AtParam(
+      GatherAnswers(
+          served, call, timeout, std::move(place), std::move(requests),
+          [served = served.get(),
+           request = std::move(request)](absl::Span<const Completion> answers)
+              -> absl::StatusOr<std::string> {
+            const Embeddings& embeddings = answers[0].embeddings;
+            if (!embeddings.truncated.empty() && !request.truncate) {
+              return TooLong(*served, request, embeddings.truncated[0]);
+            }
+            return EmbeddingsJson(*served, request, embeddings);
+          }),
+      "input");
 }
 
 }  // namespace gemma::internal

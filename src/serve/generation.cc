@@ -72,7 +72,6 @@ Request Generation::RequestOf(size_t choice) {
   Request request;
   request.client = asked_.client;
   request.prompt = asked_.prompts[choice / fields.n];
-  request.choices = asked_.scored;
   request.options = fields.options;
   request.options.sampling.seed += choice % fields.n;
   request.options.deadline = asked_.deadline;
@@ -146,7 +145,6 @@ void Generation::OnAnswer(size_t choice, const Completion& answer) {
   ended.prompt_tokens = answer.stats.prompt_tokens;
   ended.reused_tokens = answer.stats.reused_tokens;
   new_tokens_ += answer.stats.new_tokens;
-  if (!answer.scores.empty()) writer_->Scores(choice, answer.scores);
   if (!ended.parser.has_value()) return writer_->End(choice, reason, {});
   ended.parser->Finish();
   writer_->End(choice, reason, ended.parser->answer().tool_calls);

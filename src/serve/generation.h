@@ -27,10 +27,7 @@ struct Asked {
   // Each prompt has fields.n answers: choice i answers prompt i / n.
   std::vector<std::vector<TokenId>> prompts;
   bool scores_prompt = false;  // the writer also gets the prompts' tokens
-  // If not empty, there are no answers: the writer gets the probabilities that
-  // these follow each prompt.
-  std::vector<std::vector<TokenId>> scored;
-  bool has_thoughts = false;  // answers are taken apart; see AnswerParser
+  bool has_thoughts = false;   // answers are taken apart; see AnswerParser
   std::string client;
   Admission::Place place;  // of the choices
   std::optional<std::chrono::steady_clock::time_point> deadline;

@@ -125,7 +125,7 @@ absl::Status EncodeGap(const Tokenizer& tokenizer, InfillRequest& request,
 
 absl::Status Infill(const std::shared_ptr<Served>& served, Call& call,
                     Fields& fields) {
-  GEMMA_RETURN_IF_ERROR(NeedEngine(*served));
+  GEMMA_RETURN_IF_ERROR(NeedAnswers(*served));
   GEMMA_ASSIGN_OR_RETURN(InfillRequest request,
                          ReadInfillRequest(served->model.config(), fields));
   GEMMA_ASSIGN_OR_RETURN(Admission::Place place, TakePlace(*served, call, 1));

@@ -96,8 +96,7 @@ class MetricsWriter {
 };
 
 EngineSnapshot SnapshotOf(const Served& served) {
-  return served.engine.has_value() ? served.engine->Snapshot()
-                                   : EngineSnapshot();
+  return served.engine->Snapshot();
 }
 
 void WriteCounts(MetricsWriter& out) {

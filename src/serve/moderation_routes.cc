@@ -1,5 +1,6 @@
 // /v1/moderations: whether texts violate ShieldGemma's policies.
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,13 +10,14 @@
 #include "src/base/status_macros.h"
 #include "src/serve/api_error.h"
 #include "src/serve/chat_messages.h"
-#include "src/serve/job.h"
+#include "src/serve/gather.h"
 #include "src/serve/start.h"
 
 namespace gemma::internal {
 namespace {
 
-constexpr size_t kMaxModerated = 2048;
+// The most texts of a request; each has a question for each policy.
+constexpr size_t kMaxModerated = 64;
 
 // A text is flagged by a policy that it violates with more than this
 // probability.
@@ -87,34 +89,27 @@ void WriteResult(const std::vector<Policy>& policies,
   json.Close().Close();
 }
 
-absl::StatusOr<std::string> Moderated(Served& served,
-                                      const ModerationRequest& request,
-                                      std::string_view id) {
-  const std::vector<Policy> policies =
-      PoliciesFor(request.response.has_value());
-  std::vector<ClassifierInput> inputs;
-  for (const std::string& text : request.texts) {
-    inputs.push_back({.text = text, .response = request.response});
-  }
-  const auto results = served.classifier->ClassifyAll(inputs, policies);
-  if (results.empty()) {
-    return absl::ResourceExhaustedError("out of memory");
-  }
+// Writes the results of `num_texts` texts. `answers`: [num_texts, policies].
+absl::StatusOr<std::string> ResultsOf(const Served& served,
+                                      const std::vector<Policy>& policies,
+                                      size_t num_texts, std::string_view id,
+                                      absl::Span<const Completion> answers) {
   JsonWriter json;
   json.Object().Member("id", id).Member("model", served.name);
   json.Key("results").Array();
-  for (const absl::StatusOr<std::vector<double>>& result : results) {
-    if (!result.ok()) {
-      absl::Status status = AtParam(result.status(), "input");
-      return absl::IsOutOfRange(status)
-                 ? WithCode(std::move(status), 400, "context_length_exceeded")
-                 : status;
+  double least_mass = 1;
+  for (size_t text = 0; text < num_texts; ++text) {
+    std::vector<double> scores;
+    for (size_t i = 0; i < policies.size(); ++i) {
+      GEMMA_ASSIGN_OR_RETURN(
+          const ClassifierAnswer answer,
+          Classifier::AnswerOf(answers[text * policies.size() + i]));
+      scores.push_back(answer.probability);
+      least_mass = std::min(least_mass, answer.answer_mass);
     }
-    WriteResult(policies, *result, json);
+    WriteResult(policies, scores, json);
   }
-  json.Close();
-  json.Member("least_answer_mass",
-              served.classifier->stats().least_answer_mass);
+  json.Close().Member("least_answer_mass", least_mass);
   return json.Close().Take();
 }
 
@@ -128,18 +123,37 @@ absl::Status Moderate(const std::shared_ptr<Served>& served, Call& call,
                                          "' does not judge texts")),
                    "model");
   }
-  GEMMA_ASSIGN_OR_RETURN(Admission::Place place, TakePlace(*served, call, 1));
   GEMMA_ASSIGN_OR_RETURN(ModerationRequest request,
                          ReadModerationRequest(fields));
-  const double timeout = request.timeout;
-  StartJob(*served, call, timeout, std::move(place),
-           [served = served.get(), request = std::move(request),
-            id = FormatText("modr-%016x", call.random)](
-               const std::function<bool()>& goes_on) {
-             served->goes_on = goes_on;
-             return Moderated(*served, request, id);
-           });
-  return absl::OkStatus();
+  const std::vector<Policy> policies =
+      PoliciesFor(request.response.has_value());
+  const size_t num_texts = request.texts.size();
+  GEMMA_ASSIGN_OR_RETURN(Admission::Place place,
+                         TakePlace(*served, call, num_texts * policies.size()));
+  std::vector<Request> requests;
+  for (const std::string& text : request.texts) {
+    absl::StatusOr<std::vector<Request>> questions =
+        served->classifier->Requests(
+            {.text = text, .response = request.response}, policies);
+    if (!questions.ok()) {
+      absl::Status status = AtParam(questions.status(), "input");
+      return absl::IsOutOfRange(status)
+                 ? WithCode(std::move(status), 400, "context_length_exceeded")
+                 : status;
+    }
+    for (Request& question : *questions) {
+      requests.push_back(std::move(question));
+    }
+  }
+  return AtParam(GatherAnswers(served, call, request.timeout, std::move(place),
+                               std::move(requests),
+                               [served = served.get(), policies, num_texts,
+                                id = FormatText("modr-%016x", call.random)](
+                                   absl::Span<const Completion> answers) {
+                                 return ResultsOf(*served, policies, num_texts,
+                                                  id, answers);
+                               }),
+                 "input");
 }
 
 }  // namespace gemma::internal

@@ -10,7 +10,7 @@
 #include "src/serve/api_error.h"
 #include "src/serve/chat_messages.h"
 #include "src/serve/completion_request.h"
-#include "src/serve/generation.h"
+#include "src/serve/gather.h"
 #include "src/serve/start.h"
 
 namespace gemma::internal {
@@ -18,53 +18,29 @@ namespace {
 
 constexpr size_t kMaxScored = 256;
 
-class ScoreWriter : public AnswerWriter {
- public:
-  ScoreWriter(ResponseHead head, std::shared_ptr<Exchange::State> out,
-              std::vector<std::vector<TokenId>> scored)
-      : AnswerWriter(std::move(head), std::move(out)),
-        scored_(std::move(scored)) {}
-
-  void Begin() override {}
-  void Token(size_t /*choice*/, const ScoredToken& /*token*/) override {}
-  void Text(size_t /*choice*/, std::string_view /*text*/) override {}
-  void Scores(size_t /*choice*/,
-              const std::vector<ChoiceScore>& scores) override {
-    scores_ = scores;
+// Writes the scores of the given texts.
+std::string ScoresJson(const Served& served,
+                       absl::Span<const std::vector<TokenId>> choices,
+                       const Completion& answer) {
+  JsonWriter json;
+  json.Object().Member("object", "score").Member("model", served.name);
+  json.Key("choices").Array();
+  for (size_t i = 0; i < choices.size(); ++i) {
+    const ChoiceScore& score = answer.scores[i];
+    json.Object().Member("index", i);
+    json.Member("log_probability", score.log_probability);
+    json.Key("tokens").Array();
+    for (const TokenId token : choices[i]) json.Value(token);
+    json.Close().Key("token_log_probabilities").Array();
+    for (const double value : score.token_log_probabilities) json.Value(value);
+    json.Close().Close();
   }
-  void End(size_t /*choice*/, StopReason reason,
-           absl::Span<const ToolCall> /*calls*/) override {
-    reason_ = reason;
-  }
-  void Finish(const Usage& usage) override {
-    if (reason_ == StopReason::kDeadline) {
-      out()->Fail(
-          ApiError(504, "deadline", "the request took longer than its limit"));
-      return;
-    }
-    JsonWriter json = Open("score");
-    json.Key("choices").Array();
-    for (size_t i = 0; i < scores_.size(); ++i) {
-      json.Object().Member("index", i);
-      json.Member("log_probability", scores_[i].log_probability);
-      json.Key("tokens").Array();
-      for (const TokenId token : scored_[i]) json.Value(token);
-      json.Close().Key("token_log_probabilities").Array();
-      for (const double value : scores_[i].token_log_probabilities) {
-        json.Value(value);
-      }
-      json.Close().Close();
-    }
-    json.Close();
-    WriteUsage(usage, json);
-    Respond(json);
-  }
-
- private:
-  const std::vector<std::vector<TokenId>> scored_;
-  std::vector<ChoiceScore> scores_;
-  StopReason reason_ = StopReason::kMaxTokens;
-};
+  json.Close();
+  WriteUsage({.prompt_tokens = answer.stats.prompt_tokens,
+              .cached_tokens = answer.stats.reused_tokens},
+             json);
+  return json.Close().Take();
+}
 
 struct ScoreRequest {
   std::vector<TextPrompt> prompts;  // of `prompt`; one
@@ -108,17 +84,17 @@ absl::StatusOr<ScoreRequest> ReadScoreRequest(const ModelConfig& config,
 }
 
 absl::Status EncodeScored(const Served& served, ScoreRequest& request,
-                          Asked& asked) {
+                          Request& asked) {
   if (request.messages.empty()) {
     GEMMA_ASSIGN_OR_RETURN(
-        asked.prompts.emplace_back(),
+        asked.prompt,
         EncodePrompt(served.tokenizer, std::move(request.prompts[0])));
   } else {
     if (!served.turns.ok()) return AtParam(served.turns.status(), "messages");
     absl::StatusOr<std::vector<TokenId>> tokens = ChatTokens(
         served.tokenizer, *served.turns, std::move(request.messages), {});
     if (!tokens.ok()) return AtParam(tokens.status(), "messages");
-    asked.prompts.push_back(*std::move(tokens));
+    asked.prompt = *std::move(tokens);
   }
   for (size_t i = 0; i < request.choices.size(); ++i) {
     TextPrompt& choice = request.choices[i];
@@ -133,7 +109,7 @@ absl::Status EncodeScored(const Served& served, ScoreRequest& request,
                          "choice %u is empty, wanted one token or more", i)),
                      "choices");
     }
-    asked.scored.push_back(std::move(choice.tokens));
+    asked.choices.push_back(std::move(choice.tokens));
   }
   return absl::OkStatus();
 }
@@ -142,19 +118,24 @@ absl::Status EncodeScored(const Served& served, ScoreRequest& request,
 
 absl::Status ScoreChoices(const std::shared_ptr<Served>& served, Call& call,
                           Fields& fields) {
-  GEMMA_RETURN_IF_ERROR(NeedEngine(*served));
+  GEMMA_RETURN_IF_ERROR(NeedAnswers(*served));
   GEMMA_ASSIGN_OR_RETURN(ScoreRequest request,
                          ReadScoreRequest(served->model.config(), fields));
-  Asked asked;
-  GEMMA_ASSIGN_OR_RETURN(asked.place, TakePlace(*served, call, 1));
+  GEMMA_ASSIGN_OR_RETURN(Admission::Place place, TakePlace(*served, call, 1));
+  Request asked;
   GEMMA_RETURN_IF_ERROR(EncodeScored(*served, request, asked));
-  asked.client = call.request.client;
-  asked.deadline = DeadlineOf(call, request.timeout);
-  ResponseHead head = HeadOf(*served, call, "score", asked.fields);
-  auto writer =
-      std::make_unique<ScoreWriter>(std::move(head), call.out, asked.scored);
-  return Generation::Start(served, std::move(asked), call.out,
-                           std::move(writer));
+  std::vector<std::vector<TokenId>> choices = asked.choices;
+  std::vector<Request> requests;
+  requests.push_back(std::move(asked));
+  return AtParam(
+      GatherAnswers(
+          served, call, request.timeout, std::move(place), std::move(requests),
+          [served = served.get(),
+           choices = std::move(choices)](absl::Span<const Completion> answers)
+              -> absl::StatusOr<std::string> {
+            return ScoresJson(*served, choices, answers[0]);
+          }),
+      request.messages.empty() ? "prompt" : "messages");
 }
 
 }  // namespace gemma::internal

@@ -4,7 +4,6 @@
 #define GEMMA_SRC_SERVE_SERVED_H_
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,13 +17,11 @@
 #include "gemma/tokenizer.h"
 #include "src/base/internal.h"
 #include "src/serve/admission.h"
-#include "src/serve/job_thread.h"
 #include "src/serve/metrics.h"
 
 namespace gemma::internal {
 
-// One of `engine`, `embedder` and `classifier` is set. Requests share it, so
-// that they may outlive the server.
+// Requests share it, so that they may outlive the server.
 struct Served {
   // Fails as the Create of Engine, Embedder or Classifier does.
   static absl::StatusOr<std::shared_ptr<Served>> Create(
@@ -44,15 +41,13 @@ struct Served {
   const Tokenizer tokenizer;
   const absl::StatusOr<ChatTemplate> turns;
   const uint64_t weights_bytes;
-  std::optional<Engine> engine;
-  std::optional<Embedder> embedder;
   Admission admission;
   Metrics metrics;
-  // What follows is used only by jobs.
+  std::optional<Engine> engine;
+  // Of a model that embeds: its prompts and sizes.
+  std::optional<Embedder> embedder;
+  // Of a ShieldGemma: makes its requests, and reads the answers.
   std::optional<Classifier> classifier;
-  std::function<bool()> goes_on;  // of the job that the classifier does
-  // Only without an engine. The last member, so that it ends first.
-  std::optional<JobThread> jobs;
 };
 
 }  // namespace gemma::internal

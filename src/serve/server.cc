@@ -59,7 +59,7 @@ void WriteModel(const Served& served, int64_t created, JsonWriter& json) {
   json.Member("max_model_len", served.context());
   json.Member("embeds", served.embedder.has_value());
   json.Member("moderates", served.classifier.has_value());
-  json.Member("chats", served.engine.has_value() && served.turns.ok());
+  json.Member("chats", !served.embedder.has_value() && served.turns.ok());
   json.Close();
 }
 

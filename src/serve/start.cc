@@ -15,8 +15,8 @@ constexpr uint64_t kSeedMask = (uint64_t{1} << 53) - 1;
 
 }  // namespace
 
-absl::Status NeedEngine(const Served& served) {
-  if (served.engine.has_value()) return absl::OkStatus();
+absl::Status NeedAnswers(const Served& served) {
+  if (!served.embedder.has_value()) return absl::OkStatus();
   return AtParam(ApiError(400, "wrong_model",
                           absl::StrCat("the model '", served.name,
                                        "' does not continue texts")),

@@ -19,7 +19,7 @@
 namespace gemma::internal {
 
 // An error if the model does not continue texts.
-absl::Status NeedEngine(const Served& served);
+absl::Status NeedAnswers(const Served& served);
 
 // Takes a place of the admission for this many choices, or says in the response
 // when there may be one. Call this before the prompt is encoded.

@@ -119,7 +119,8 @@ TEST(EmbedRoute, RefusesWhatChangesVectors) {
 }
 
 TEST(EmbedRoute, QueueIsBounded) {
-  Server server = ServerOf(EmbeddingToy(), {.max_queued = 1});
+  Server server =
+      ServerOf(EmbeddingToy(), {.max_sequences = 1, .max_queued = 1});
   std::vector<std::unique_ptr<Pending>> all;
   size_t refused = 0;
   const ServeJson body = {{"input", std::vector<std::string>(500, "the us")}};
@@ -175,7 +176,8 @@ TEST(ModerateRoute, ScoresAsClassifier) {
     bool flagged = false;
     for (size_t p = 0; p < wanted->size(); ++p) {
       const std::string& name = ShieldPolicies()[p].name;
-      EXPECT_EQ(result["category_scores"][name].get<double>(), (*wanted)[p]);
+      EXPECT_NEAR(result["category_scores"][name].get<double>(), (*wanted)[p],
+                  1e-12);
       EXPECT_EQ(result["categories"][name], (*wanted)[p] > 0.5);
       flagged = flagged || (*wanted)[p] > 0.5;
     }
@@ -188,14 +190,22 @@ TEST(ModerateRoute, ScoresAsClassifier) {
       Post(*server, kModeratePath,
            {{"input", {{{"type", "text"}, {"text", texts[0]}}}},
             {"response", texts[1]}});
-  EXPECT_EQ(response.json["results"][0]["category_scores"]["hate"],
-            (*wanted)[2]);
+  EXPECT_NEAR(
+      response.json["results"][0]["category_scores"]["hate"].get<double>(),
+      (*wanted)[2], 1e-12);
   EXPECT_EQ(ShieldPolicies()[2].name, "hate");
   const Reply image = Post(
       *server, kModeratePath,
       {{"input", {{{"type", "image_url"}, {"image_url", {{"url", "a"}}}}}}});
   EXPECT_THAT(image.error(), HasSubstr("input[0].image_url: "));
   EXPECT_EQ(Get(*server, "/v1/models").json["data"][0]["moderates"], true);
+  EXPECT_THAT(Post(*server, kModeratePath,
+                   {{"input", std::vector<std::string>(65, "a")}})
+                  .error(),
+              HasSubstr("input: 'input' has 65 texts, wanted 1 to 64"));
+  EXPECT_EQ(Post(*server, kModeratePath, {{"input", std::string(9000, '?')}})
+                .json["error"]["code"],
+            "context_length_exceeded");
 }
 
 }  // namespace
