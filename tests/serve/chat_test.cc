@@ -69,7 +69,8 @@ TEST(ChatRoute, TellsDrawnSeeds) {
   body["seed"] = drawn.json["seed"];
   const Reply again = Post(server, kChatPath, body);
   EXPECT_EQ(again.json["choices"], drawn.json["choices"]);
-  EXPECT_EQ(again.json["usage"]["completion_tokens"], 15);
+  EXPECT_EQ(again.json["usage"]["completion_tokens"],
+            drawn.json["usage"]["completion_tokens"]);
   // Choice i has the seed + i.
   body["seed"] = drawn.json["seed"].get<uint64_t>() + 2;
   body["n"] = 1;
