@@ -39,8 +39,8 @@ cxx_flags="-ffp-contract=off"
 
 packages=(
   ca-certificates cmake dpkg-dev g++ git ninja-build pkg-config python3
-  python3-pip python3-venv libbenchmark-dev libcli11-dev libcurl4-openssl-dev
-  libedit-dev libgmock-dev libgtest-dev libsentencepiece-dev libssl-dev
+  python3-pip python3-venv libbenchmark-dev libboost-dev libcli11-dev
+  libcurl4-openssl-dev libedit-dev libgmock-dev libgtest-dev libsentencepiece-dev libssl-dev
   nlohmann-json3-dev zlib1g-dev
 )
 ((release_only)) || packages+=(
