@@ -22,7 +22,7 @@ BINARY = os.path.abspath(os.environ.get("GEMMA_BINARY", "build/release/gemma"))
 TESTDATA = pathlib.Path(os.environ.get(
     "GEMMA_TESTDATA", pathlib.Path(__file__).resolve().parent.parent / "testdata"))
 MODELS = TESTDATA / "models"
-COMMANDS = ["run", "chat", "classify", "tokenize", "inspect", "embed", "logits", "perplexity", "verify", "scope",
+COMMANDS = ["run", "chat", "serve", "classify", "tokenize", "inspect", "embed", "logits", "perplexity", "verify", "scope",
             "importance", "bench"]
 STORE_COMMANDS = ["pull", "list", "remove"]  # these load no model
 OTHER_COMMANDS = ["compare", "quantize", "verify-file", "doctor", "completion", "man"]

@@ -23,6 +23,7 @@ void AddRun(CLI::App& app, Action* action);
 void AddChat(CLI::App& app, Action* action);
 void AddClassify(CLI::App& app, Action* action);
 void AddEmbed(CLI::App& app, Action* action);
+void AddServe(CLI::App& app, Action* action);
 void AddLogits(CLI::App& app, Action* action);
 void AddPerplexity(CLI::App& app, Action* action);
 void AddImportance(CLI::App& app, Action* action);

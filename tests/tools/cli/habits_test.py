@@ -10,7 +10,7 @@ TOY = MODELS / "gemma2"
 
 COMMANDS = {
     "ps": "gemma list", "top": "gemma list", "stop": "Ctrl-C", "cp": "gemma pull", "create": "--system", "info": "gemma inspect",
-    "download": "gemma pull", "generate": "gemma run", "serve": "--batch", "convert": "gemma quantize",
+    "download": "gemma pull", "generate": "gemma run", "convert": "gemma quantize",
     "push": "uploads nothing", "detokenize": "--decode", "embeddings": "gemma embed", "imatrix": "gemma importance",
     "guard": "gemma help guard", "batch": "gemma help batch", "model.gguf": 'gemma run model.gguf "TEXT"',
     "gemma-3-270m": 'gemma run gemma-3-270m "TEXT"',
@@ -37,7 +37,7 @@ OPTIONS = {
         "-fitp": "gemma run --help-all", "-oe": "gemma run --help-all", "-opt": "gemma run --help-all",
         "-ctxcp": "gemma run --help-all", "-cx": "gemma run --help-all", "-nx": "gemma run --help-all",
         # Nothing far-fetched
-        "--port": "no server", "--keep": "--context-policy", "--check": "gemma run --help-all",
+        "--port": "gemma serve MODEL is the server", "--keep": "--context-policy", "--check": "gemma run --help-all",
         "--spec-type": "--speculate", "--draft-max": "--speculate", "--mirostat-lr": "top-k", "--mmproj": "texts only",
         # Underscores
         "--n_predict": "--max-tokens", "--top_k": "--top-k", "--repetition_penalty": "--repetition-penalty",
@@ -52,6 +52,9 @@ OPTIONS = {
     },
     "chat": {"--temp": "--temperature", "-ngl": "CPU", "-hf": "gemma pull", "--system-prompt": "--system", "-p": 'gemma run MODEL "TEXT"',
              "--format": "gemma run has --format json"},
+    "serve": {"-np": "--batch-size", "--parallel": "--batch-size", "--ctx-size": "--context", "-m": "first argument",
+              "--api-key": "--api-key-file FILE", "--alias": "NAME=MODEL", "--ssl-cert-file": "--tls-cert",
+              "--max-num-seqs": "--batch-size", "--max-model-len": "--context"},
     "tokenize": {"--no-bos": "only with --bos", "--ids": "without an option", "--show-count": "wc -w", "--stdin": "a pipe",
                  "--parse-special": "--parse-control", "--add-special-tokens": "--bos",
                  "--prompt": 'gemma tokenize MODEL "TEXT"', "--temp": "gemma tokenize --help-all"},

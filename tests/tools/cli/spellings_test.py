@@ -82,7 +82,7 @@ class QuietAndVerboseTest(CommandTest):
             words = self.succeeds_quietly(command, "--help-all")
             for option in ("-q, --quiet", "-v, --verbose"):
                 self.assertIn(f"\n  {option} ", words, command)
-            self.assertEqual("-o, --output FILE" in words, command not in ("chat", "pull", "remove", "quantize"), command)
+            self.assertEqual("-o, --output FILE" in words, command not in ("chat", "serve", "pull", "remove", "quantize"), command)
             self.assertEqual("-o, " in words, "-o, --output FILE" in words, command)
             if "-f, " in words:
                 self.assertIn("-f, --file FILE", words, command)

@@ -20,6 +20,7 @@ std::unique_ptr<CLI::App> MakeCommandTree(Action* action,
   app->require_subcommand(1);
   AddRun(*app, action);
   AddChat(*app, action);
+  AddServe(*app, action);
   AddClassify(*app, action);
   AddEmbed(*app, action);
   AddTokenize(*app, action);

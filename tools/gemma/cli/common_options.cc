@@ -30,7 +30,8 @@ bool Has(const CLI::App& command, const std::string& option) {
 }
 
 bool WritesNoResult(const CLI::App& command) {
-  for (const std::string_view name : {"chat", "pull", "remove", "quantize"}) {
+  for (const std::string_view name :
+       {"chat", "serve", "pull", "remove", "quantize"}) {
     if (command.get_name() == name) return true;
   }
   return false;

@@ -24,7 +24,8 @@ struct CommonOptions {
 void AddForce(CLI::App& command, bool* force);
 
 // Adds those of the options that the command lacks. A command that writes a
-// model, downloads one, removes one or talks with the user gets no --output.
+// model, downloads one, removes one, serves some or talks with the user gets no
+// --output.
 void AddCommonOptions(CLI::App& command, CommonOptions* options);
 
 // A form of a result other than text, which is chosen by a flag.

@@ -14,7 +14,7 @@ struct CommandAliasRow {
 
 constexpr CommandAliasRow kCommandAliases[] = {
     {"ls", "list"},       {"models", "list"},  {"rm", "remove"},
-    {"delete", "remove"}, {"show", "inspect"},
+    {"delete", "remove"}, {"show", "inspect"}, {"server", "serve"},
 };
 
 struct CommandHintRow {
@@ -54,8 +54,6 @@ constexpr CommandHintRow kCommandHints[] = {
     {"fill infill fim",
      "gemma run MODEL --fill-prefix FILE --fill-suffix FILE fills a gap in "
      "code"},
-    {"serve server",
-     "gemma has no server yet: gemma run --batch answers many prompts"},
     {"convert export",
      "gemma quantize SRC DST keep writes a model to one file, with --layout "
      "gguf one for llama.cpp, too"},

@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+"""gemma serve is closed by default: addresses, names of the host, keys, web pages, content types, TLS, and what is logged."""
+import contextlib
+import os
+import pathlib
+import socket
+import ssl
+import stat
+import subprocess
+import tempfile
+import unittest
+import warnings
+
+from command import CommandTest
+from serving import NAME, TOY, Client, ServeTest, Serving, completion, request
+
+
+class HostsTest(ServeTest):
+    ARGUMENTS = ("--allow-host", "Gemma.Example", "--log-prompts", "-v")
+
+    def test_other_hosts_are_refused(self):
+        for host in ("localhost", "LOCALHOST:80", "localhost.", "a.localhost", "127.0.0.1:1", "192.168.0.9", "[::1]:80",
+                     "[::1]", "gemma.example:8080", "GEMMA.example"):
+            with self.subTest(host):
+                self.ask(request(Host=host))
+        for host in ("evil.example", "localhost.evil.example", "evil.example:localhost", "127.0.0.1.evil.example", "",
+                     "localhost:80@evil.example", "[::1", "[::1]evil.example", "a b", "1.2.3", "gemma.example.evil"):
+            with self.subTest(host):
+                self.assertEqual(self.ask(request(Host=host), 403).code, "host_not_allowed")
+
+    def test_pages_of_others_are_refused(self):
+        self.ask(request(Origin="http://localhost"))  # its own page
+        for origin in ("https://evil.example", "null", "http://localhost:1", "http://localhost.evil.example"):
+            response = self.ask(completion(Origin=origin), 403)
+            self.assertEqual(response.code, "origin_not_allowed")
+            self.assertNotIn("access-control-allow-origin", response.headers)
+        response = self.ask(request("OPTIONS", "/v1/completions", Origin="https://evil.example",
+                                    Access_Control_Request_Method="POST"), 403)
+        self.assertNotIn("access-control-allow-origin", response.headers)
+
+    def test_bodies_are_json(self):
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=a", None):
+            self.ask(completion(Content_Type=kind), 415)
+        self.ask(completion(Content_Type="Application/JSON; charset=utf-8"))
+
+    def test_prompts_are_logged_if_asked(self):
+        self.ask(completion(prompt="the \x1b dog", X_Request_Id="with-prompt"))
+        line = self.serving.logged("with-prompt")
+        self.assertRegex(line, r'^\S+Z 127\.0\.0\.1 "POST /v1/completions" 200 \d+ B \d+\.\d{3} s with-prompt '
+                               r'\{"prompt": "the \\+u001b dog", .*\}$')
+        self.serving.logged("127.0.0.1 connected")
+
+
+class KeysTest(ServeTest):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        keys = pathlib.Path(folder.name) / "keys"
+        keys.write_text("# the keys\n\n first-key \nsecond\n")
+        cls.serving = Serving("--api-key-file", keys, "--cors", "https://page.example", host="127.0.0.1")
+        cls.addClassCleanup(cls.serving.end)
+
+    def test_requests_need_a_key(self):
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "first-key"}, {"Authorization": "Bearer "},
+                        {"Authorization": "Bearer # the keys"}, {"Authorization": "Bearer first-ke"},
+                        {"Authorization": "Basic first-key"}):
+            for data in (completion(**headers), request(path="/v1/models", **headers), request(path="/metrics", **headers),
+                         request(path="/health/../v1/models", **headers)):
+                response = self.ask(data, 401)
+                self.assertEqual((response.code, response.headers["www-authenticate"]), ("invalid_api_key", "Bearer"))
+        for headers in ({"Authorization": "Bearer first-key"}, {"Authorization": "bearer second"}, {"X_Api_Key": "second"}):
+            self.ask(completion(**headers))
+        self.ask(request(path="/health?a"))  # for those who only watch
+        self.ask(request(path="/ready"))
+
+    def test_named_pages_read_responses(self):
+        page = {"Origin": "https://page.example"}
+        response = self.ask(request("OPTIONS", "/v1/completions", **page, Access_Control_Request_Method="POST",
+                                    Access_Control_Request_Headers="authorization, x-stainless-os"), 204)
+        for name, value in (("origin", "https://page.example"), ("methods", "GET, HEAD, POST"),
+                            ("headers", "authorization, x-stainless-os")):
+            self.assertEqual(response.headers[f"access-control-allow-{name}"], value)
+        for data, status in ((completion(**page, Authorization="Bearer second"), 200), (completion(**page), 401)):
+            response = self.ask(data, status)
+            self.assertEqual(response.headers["access-control-allow-origin"], "https://page.example")
+            self.assertEqual(response.headers["vary"], "origin")
+            self.assertNotIn("access-control-allow-credentials", response.headers)
+        self.ask(request(Origin="https://page.example.evil"), 403)
+
+    def test_prompts_are_not_logged(self):
+        self.ask(completion(prompt="the secret cat", X_Request_Id="no-prompt", Authorization="Bearer second"))
+        self.ask(request(path="/v1/models?secret=1", X_Request_Id="no-query", Authorization="Bearer second"))
+        self.serving.logged("no-prompt")
+        self.assertIn('"GET /v1/models" 200', self.serving.logged("no-query"))
+        self.assertEqual([line for line in self.serving.log if "secret" in line or "second" in line], [])
+
+
+class AddressTest(CommandTest):
+    def refused(self, *arguments, **options):
+        return self.fails(2, "serve", TOY, "--port", 0, *arguments, **options)
+
+    def serving(self, *arguments, **options):
+        serving = Serving(*arguments, **options)
+        self.addCleanup(serving.end)
+        return serving
+
+    def test_other_addresses_need_keys(self):
+        for host in ("0.0.0.0", "::"):
+            self.refused("--host", host, says=f"--host {host}: other machines", cure="--api-key-file")
+        serving = self.serving("--host", "0.0.0.0", "--no-auth")
+        self.assertEqual(serving.ask(request()).status, 200)
+
+    def test_ports_in_use(self):
+        with contextlib.closing(socket.socket()) as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            port = other.getsockname()[1]
+            self.fails(1, "serve", TOY, "--port", port, says=f"127.0.0.1:{port}: Address already in use", cure="--port 0")
+        self.fails(1, "serve", TOY, "--host", "192.0.2.1", says="192.0.2.1:8080: Cannot assign", cure="--host")
+        self.fails(1, "serve", TOY, "--host", "no.such.host.invalid", says="no.such.host.invalid", cure="--host")
+
+    def test_keys_that_are_none(self):
+        keys = self.folder / "keys"
+        self.fails(1, "serve", TOY, "--api-key-file", keys, says="No such file")
+        for text, says in (("# no key\n\n", "no key in it"), ("a b\n", "no header can carry"), ("k\xfcy\n", "no header")):
+            keys.write_text(text)
+            self.fails(1, "serve", TOY, "--api-key-file", keys, says=says, cure="")
+        self.refused("--api-key-file", keys, "--no-auth", says="--no-auth")
+        self.refused("--cors", "page.example", says="'page.example' is not an origin")
+        self.refused("--tls-cert", keys, says="--tls-cert requires --tls-key", cure="")
+
+    def test_unix_sockets_are_private(self):
+        path = self.folder / "socket"
+        for _ in range(2):  # the second one replaces the file that the first one left
+            serving = self.serving("--unix-socket", path)
+            self.assertEqual(serving.line, f"unix:{path} serves {NAME}\n")
+            self.assertEqual(stat.S_IMODE(os.lstat(path).st_mode), 0o600)
+            with contextlib.closing(Client(str(path))) as client:
+                self.assertEqual(client.send(request(Host="any.name")).response().status, 200)
+            self.fails(1, "serve", TOY, "--unix-socket", path, says="Address already in use", cure="another server")
+            serving.process.kill()
+            serving.process.wait()
+        serving = self.serving("--unix-socket", path)
+        self.assertEqual((serving.stop(), path.exists()), (0, False))
+        path.write_text("mine")
+        self.fails(1, "serve", TOY, "--unix-socket", path, says="not a socket", cure="new file")
+        self.assertEqual(path.read_text(), "mine")
+
+    def test_https(self):
+        certificate, key = self.folder / "cert.pem", self.folder / "key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
+                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
+                       check=True, capture_output=True)
+        for wrong, says in ((["--tls-cert", key, "--tls-key", key], "no certificate in PEM form"),
+                            (["--tls-cert", certificate, "--tls-key", certificate], "no key in PEM form")):
+            self.fails(1, "serve", TOY, *wrong, says=says, cure="--tls-")
+        serving = self.serving("--tls-cert", certificate, "--tls-key", key, "--head-timeout", 1)
+        self.assertRegex(serving.line, r"^https://127\.0\.0\.1:\d+ serves gemma3_mixed\n$")
+        tls = ssl.create_default_context(cafile=certificate)
+        client = serving.connect(tls=tls)
+        self.addCleanup(client.close)
+        text = client.send(completion(max_tokens=30, seed=1)).response().json()["choices"][0]["text"]
+        self.assertEqual(client.send(completion(max_tokens=30, seed=1)).response().json()["choices"][0]["text"], text)
+        self.assertIn(b"[DONE]", client.send(completion(stream=True, Connection="close")).response().body)
+        self.assertTrue(client.is_closed())
+        silent, plain = serving.connect(), serving.connect().send(request())
+        for client in (silent, plain):  # no handshake
+            self.addCleanup(client.close)
+            self.assertTrue(client.is_closed())
+        old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+        with warnings.catch_warnings(action="ignore"):
+            old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+        with self.assertRaises((ssl.SSLError, ConnectionError)):
+            serving.connect(tls=old)
+
+    def test_models_have_names(self):
+        embedder = TOY.parent / "gemma_embedding.gguf"
+        serving = self.serving(models=[TOY, f"small={TOY.parent / 'gemma4_chat.gguf'}", embedder])
+        self.assertTrue(serving.line.endswith(f" serves {NAME}, small, gemma_embedding\n"), serving.line)
+        for name, status in ((NAME, 200), ("small", 200), ("large", 404)):
+            self.assertEqual(serving.ask(completion(model=name)).status, status)
+        for models, says in (([TOY, TOY], f"two models have the name '{NAME}'"), (["a=", TOY], "'a=' is not NAME=MODEL")):
+            self.fails(2, "serve", *models, says=says, cure="NAME=MODEL" if TOY == models[0] else None)
+        self.fails(2, "serve", TOY, f"b={TOY}", "--lora", "x", says="--lora changes one model")
+        self.fails(1, "serve", "no-such-model", says="no-such-model", cure="")
+
+    def test_models_that_do_not_fit(self):
+        self.fails(1, "serve", "-q", TOY, "--port", 0, "--context", "16m", "--batch-size", 1024,
+                   says=[f"{NAME}: needs", "for 1024 contexts"], cure="--batch-size")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,157 @@
+#include "tools/gemma/serve/serve_options.h"
+
+#include <cmath>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "src/base/internal.h"
+#include "tools/gemma/cli/option_error.h"
+#include "tools/gemma/cli/options.h"
+#include "tools/gemma/io/errors.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr size_t kMaxSeconds = 86400;
+
+void AddAddress(CLI::App& command, ServeOptions* options) {
+  AddText(command, "--host", "HOST", &options->host,
+          "The address to listen on. Another than this machine's\n"
+          "own needs --api-key-file or --no-auth")
+      ->default_str(options->host);
+  AddNumber(command, "--port", &options->port, 0, 65535,
+            "The port to listen on; 0: a free one");
+  AddText(command, "--unix-socket", "FILE", &options->unix_socket,
+          "Listen on a Unix socket that only this user can use,\n"
+          "instead of --host and --port");
+}
+
+void AddAccess(CLI::App& command, ServeOptions* options) {
+  CLI::Option* keys =
+      AddText(command, "--api-key-file", "FILE", &options->key_file,
+              "Only answer requests with a key of FILE, one a line, as\n"
+              "'Authorization: Bearer KEY'");
+  command
+      .add_flag("--no-auth", options->no_auth,
+                "Listen on other addresses without keys: everybody who\n"
+                "reaches them may use the models")
+      ->excludes(keys);
+  AccessRules& access = options->http.access;
+  AddTexts(command, "--allow-host", "NAME", &access.hosts,
+           "A further name under which clients reach the server;\n"
+           "\"*\": any. Addresses, localhost and --host are known.\n"
+           "May be repeated");
+  AddTexts(command, "--cors", "ORIGIN", &access.origins,
+           "Let web pages of this origin (https://example.com) use\n"
+           "the server; \"*\": all pages. May be repeated");
+  CLI::Option* certificate =
+      AddText(command, "--tls-cert", "FILE", &options->certificate,
+              "Speak HTTPS with the certificate in FILE (PEM)");
+  CLI::Option* key = AddText(command, "--tls-key", "FILE", &options->key,
+                             "The key of --tls-cert (PEM)");
+  key->needs(certificate);
+  certificate->needs(key);
+}
+
+void AddLimits(CLI::App& command, ServeOptions* options) {
+  HttpLimits& http = options->http.limits;
+  EngineOptions& engine = options->engine;
+  engine.max_queued = engine.max_queued_per_client = 128;
+  AddNumber(command, "--max-queued", &engine.max_queued, 1, 1000000,
+            "The most requests of a model that wait; further ones\n"
+            "get status 429");
+  AddNumber(command, "--max-queued-per-client", &engine.max_queued_per_client,
+            1, 1000000,
+            "The most requests of one client that wait: of a key, or\n"
+            "of an address");
+  AddParsed(command, "--timeout", "X",
+            "Time limit in seconds for each request, with the time\n"
+            "in which it waits; 0: no limit",
+            [options](const std::string& text) -> std::string {
+              float seconds = 0;
+              const std::string wanted =
+                  ParseReal(absl::StripSuffix(text, "s"), &seconds);
+              if (!wanted.empty() || seconds < 0 || seconds > 31536000) {
+                return "a number of seconds from 0 to 31536000";
+              }
+              options->core.max_seconds = seconds;
+              return "";
+            })
+      ->default_str("0");
+  AddNumber(command, "--max-body", &http.body_bytes, 1024, size_t{1} << 30,
+            "The most bytes of a request's body, and a 32nd of what\n"
+            "the server receives at once");
+  AddNumber(command, "--max-connections", &http.connections, 1, 100000,
+            "The most open connections; further ones get status 503");
+  AddNumber(command, "--max-connections-per-address",
+            &http.connections_per_address, 1, 100000,
+            "The most open connections of one address");
+  const auto seconds = [&](const std::string& name, size_t* value,
+                           const std::string& description) {
+    AddNumber(command, name, value, 1, kMaxSeconds, description);
+  };
+  seconds("--head-timeout", &http.head_seconds,
+          "Seconds in which the headers of a request must arrive");
+  seconds("--body-timeout", &http.body_seconds,
+          "Seconds in which its body must follow");
+  seconds("--idle-timeout", &http.idle_seconds,
+          "Seconds that a connection may be idle between requests");
+  seconds("--write-timeout", &http.write_seconds,
+          "Seconds in which a client may read nothing; then its\n"
+          "request ends");
+  seconds("--ping", &http.ping_seconds,
+          "Seconds without an event after which a stream gets a\n"
+          "comment");
+  AddNumber(command, "--grace", &options->grace_seconds, 0, kMaxSeconds,
+            "Seconds in which requests may finish after SIGTERM or\n"
+            "Ctrl-C; a second signal ends at once");
+}
+
+}  // namespace
+
+void AddServeOptions(CLI::App& command, ServeOptions* options) {
+  AddTextArguments(command, "MODEL", &options->models,
+                   "Models to serve: each a GGUF file, a Hugging Face\n"
+                   "directory, a .sbs file of gemma.cpp, or the name of a\n"
+                   "pulled model (see gemma list). Clients name it by the\n"
+                   "pulled name, or by the file's name without its ending;\n"
+                   "NAME=MODEL gives another name")
+      ->required();
+  AddAddress(command, options);
+  AddNumber(command, "--batch-size", &options->engine.max_sequences, 1,
+            kMaxSequences, "Number of requests of a model computed together");
+  AddModelSettings(command, &options->model, "4096");
+  AddChatTemplate(command, &options->model);
+  AddAccess(command, options);
+  AddLimits(command, options);
+  command.add_flag("--log-prompts", options->http.logs_prompts,
+                   "Also log the texts of requests");
+  AddQuiet(command, &options->quiet);
+  command.add_flag("-v,--verbose", options->verbose, "Also log connections");
+}
+
+absl::Status CheckServe(const ServeOptions& options) {
+  if (options.models.size() > 1 && !options.model.adapters.empty()) {
+    return OptionError({"--lora", "MODEL"},
+                       "--lora changes one model, and several are named");
+  }
+  if (options.model.chat_template == kNoTemplate) {
+    return OptionError({"--chat-template"},
+                       "--chat-template none: a server of chats needs turns");
+  }
+  for (const std::string& origin : options.http.access.origins) {
+    const size_t scheme = origin.find("://");
+    const bool has_path = scheme != std::string::npos &&
+                          origin.find('/', scheme + 3) != std::string::npos;
+    if (origin != "*" && (scheme == std::string::npos || has_path)) {
+      return OptionError({"--cors"},
+                         absl::StrCat("--cors '", origin,
+                                      "' is not an origin, such as "
+                                      "https://example.com, or \"*\""));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace gemma::tools

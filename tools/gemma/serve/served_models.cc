@@ -1,0 +1,154 @@
+#include "tools/gemma/serve/served_models.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "src/base/internal.h"
+#include "src/base/messages.h"
+#include "src/base/part_name.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/io/errors.h"
+#include "tools/gemma/machine/memory.h"
+
+namespace gemma::tools {
+namespace {
+
+constexpr size_t kMaxName = 128;
+
+bool Exists(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error);
+}
+
+// The name of a file without its ending and the number of a part, or of a
+// folder.
+std::string NameOfPath(const std::string& path) {
+  std::filesystem::path whole = std::filesystem::path(path).lexically_normal();
+  if (whole.filename().empty()) whole = whole.parent_path();
+  const std::string file = whole.filename().string();
+  if (const auto part = ParsePartName(file)) return part->prefix;
+  return std::string(
+      absl::StripSuffix(absl::StripSuffix(file, ".gguf"), ".sbs"));
+}
+
+bool IsEmbedder(const Model& model) {
+  return model.config().pooling != Pooling::kNone;
+}
+
+ModelOptions OptionsOf(const ServeOptions& options, const std::string& model) {
+  ModelOptions result = options.model;
+  result.path = model;
+  result.quiet = options.quiet;
+  return result;
+}
+
+void Add(const MemoryUse& use, MemoryUse* sum) {
+  sum->weights += use.weights;
+  sum->mapped += use.mapped;
+  sum->cache += use.cache;
+  sum->scratch += use.scratch;
+  sum->checkpoints += use.checkpoints;
+  sum->table += use.table;
+}
+
+// Returns the plan of all models together. `models` must outlive it.
+MemoryPlan PlanOf(const std::vector<ServedModel>& models) {
+  MemoryPlan plan;
+  plan.name = absl::StrJoin(models, ", ",
+                            [](std::string* text, const ServedModel& model) {
+                              text->append(model.name);
+                            });
+  plan.loaded = true;
+  for (const ServedModel& model : models) {
+    if (IsEmbedder(model.model)) continue;
+    plan.amounts.context =
+        std::max(plan.amounts.context, model.options.max_tokens);
+    plan.amounts.sequences = model.options.max_sequences;
+  }
+  plan.use = [&models](const Amounts& amounts) {
+    MemoryUse sum;
+    for (const ServedModel& model : models) {
+      if (IsEmbedder(model.model)) {
+        Add(Embedder::MemoryFor(model.model, {}), &sum);
+        continue;
+      }
+      EngineOptions engine = model.options;
+      engine.max_tokens = std::min(engine.max_tokens, amounts.context);
+      engine.max_sequences = amounts.sequences;
+      Add(Engine::MemoryFor(model.model, engine), &sum);
+    }
+    return sum;
+  };
+  return plan;
+}
+
+}  // namespace
+
+absl::StatusOr<NamedModel> ParseNamedModel(const std::string& word) {
+  const size_t at = word.find('=');
+  if (at == std::string::npos || Exists(word)) {
+    return NamedModel{Exists(word) ? NameOfPath(word) : word, word};
+  }
+  NamedModel named = {word.substr(0, at), word.substr(at + 1)};
+  if (named.name.empty() || named.model.empty() ||
+      named.name.size() > kMaxName || !IsPrintable(named.name)) {
+    return UsageError(absl::StrCat(Quoted(word),
+                                   " is not NAME=MODEL with a "
+                                   "name of 1 to ",
+                                   kMaxName, " printable characters"));
+  }
+  return named;
+}
+
+absl::StatusOr<std::vector<NamedModel>> FindServedModels(
+    const ServeOptions& options) {
+  std::vector<NamedModel> models;
+  for (const std::string& word : options.models) {
+    GEMMA_ASSIGN_OR_RETURN(NamedModel model, ParseNamedModel(word));
+    for (const NamedModel& other : models) {
+      if (other.name != model.name) continue;
+      return WithCure(UsageError(absl::StrCat("two models have the name ",
+                                              Quoted(model.name))),
+                      "NAME=MODEL gives a model another name");
+    }
+    GEMMA_RETURN_IF_ERROR(
+        ReadOutline(OptionsOf(options, model.model)).status());
+    models.push_back(std::move(model));
+  }
+  return models;
+}
+
+absl::StatusOr<std::vector<ServedModel>> LoadServedModels(
+    const ServeOptions& options, const std::vector<NamedModel>& models) {
+  std::vector<ServedModel> served;
+  for (const NamedModel& named : models) {
+    ModelOptions model_options = OptionsOf(options, named.model);
+    GEMMA_ASSIGN_OR_RETURN(const Model outline, ReadOutline(model_options));
+    model_options.embeds = IsEmbedder(outline);
+    GEMMA_ASSIGN_OR_RETURN(Model model, LoadModel(model_options));
+    NoteLongContext(model, model_options);
+    const SessionOptions session =
+        SessionOptionsOf(model_options, DefaultContext(model));
+    EngineOptions engine = options.engine;
+    engine.max_tokens = session.max_tokens;
+    engine.cache_format = session.cache_format;
+    served.push_back({named.name, std::move(model), engine});
+  }
+  if (options.model.ignore_memory) return served;
+  const MemoryPlan plan = PlanOf(served);
+  const Memory memory = ReadMemory();
+  GEMMA_RETURN_IF_ERROR(CheckMemory(plan, memory));
+  // The rest of the memory may keep beginnings of prompts for reuse.
+  const uint64_t left = BytesLeft(plan, memory) / served.size();
+  for (ServedModel& model : served) {
+    model.options.reuse_bytes = std::min(model.options.reuse_bytes, left);
+  }
+  return served;
+}
+
+}  // namespace gemma::tools

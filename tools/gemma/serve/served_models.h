@@ -1,0 +1,37 @@
+// The models of a server: their names, and what they need.
+
+#ifndef GEMMA_TOOLS_GEMMA_SERVE_SERVED_MODELS_H_
+#define GEMMA_TOOLS_GEMMA_SERVE_SERVED_MODELS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gemma/serve.h"
+#include "tools/gemma/serve/serve_options.h"
+
+namespace gemma::tools {
+
+// A word of the command line: MODEL or NAME=MODEL.
+struct NamedModel {
+  std::string name;   // for clients
+  std::string model;  // a path, or the name of a pulled model
+};
+
+// Returns the name that clients use and the model. A path with "=" in it is no
+// NAME=MODEL if the file exists.
+absl::StatusOr<NamedModel> ParseNamedModel(const std::string& word);
+
+// Returns all of options.models, or an error about a name that occurs twice or
+// a model that cannot be read. Reads no weights.
+absl::StatusOr<std::vector<NamedModel>> FindServedModels(
+    const ServeOptions& options);
+
+// Loads the models, and plans the memory of their engines together.
+absl::StatusOr<std::vector<ServedModel>> LoadServedModels(
+    const ServeOptions& options, const std::vector<NamedModel>& models);
+
+}  // namespace gemma::tools
+
+#endif  // GEMMA_TOOLS_GEMMA_SERVE_SERVED_MODELS_H_
