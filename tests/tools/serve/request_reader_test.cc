@@ -122,7 +122,7 @@ TEST(ListenSocket, NamesPeers) {
   v6.sin6_family = AF_INET6;
   inet_pton(AF_INET6, "2001:db8::1:2:3:4", &v6.sin6_addr);
   const Peer peer = PeerOf(reinterpret_cast<sockaddr*>(&v6));
-  EXPECT_EQ(peer.name, "2001:db8:0:0:1:2:3:4");
+  EXPECT_EQ(peer.name, "2001:db8::1:2:3:4");
   EXPECT_EQ(peer.counted, "2001:db8::");  // the client's whole network
   sockaddr_in v4 = {};
   v4.sin_family = AF_INET;
