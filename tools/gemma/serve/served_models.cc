@@ -40,6 +40,13 @@ bool IsEmbedder(const Model& model) {
   return model.config().pooling != Pooling::kNone;
 }
 
+// The most tokens of a request without --context.
+size_t DefaultTokens(const Model& model) {
+  return IsEmbedder(model)
+             ? std::min(model.config().max_context, kMaxEmbedderTokens)
+             : DefaultContext(model);
+}
+
 ModelOptions OptionsOf(const ServeOptions& options, const std::string& model) {
   ModelOptions result = options.model;
   result.path = model;
@@ -74,7 +81,9 @@ MemoryPlan PlanOf(const std::vector<ServedModel>& models) {
     MemoryUse sum;
     for (const ServedModel& model : models) {
       if (IsEmbedder(model.model)) {
-        Add(Embedder::MemoryFor(model.model, {}), &sum);
+        Add(Embedder::MemoryFor(model.model,
+                                {.max_tokens = model.options.max_tokens}),
+            &sum);
         continue;
       }
       EngineOptions engine = model.options;
@@ -133,9 +142,11 @@ absl::StatusOr<std::vector<ServedModel>> LoadServedModels(
     GEMMA_ASSIGN_OR_RETURN(Model model, LoadModel(model_options));
     NoteLongContext(model, model_options);
     const SessionOptions session =
-        SessionOptionsOf(model_options, DefaultContext(model));
+        SessionOptionsOf(model_options, DefaultTokens(model));
     EngineOptions engine = options.engine;
-    engine.max_tokens = session.max_tokens;
+    engine.max_tokens = IsEmbedder(model)
+                            ? std::min(session.max_tokens, DefaultTokens(model))
+                            : session.max_tokens;
     engine.cache_format = session.cache_format;
     served.push_back({named.name, std::move(model), engine});
   }
