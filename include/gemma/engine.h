@@ -89,7 +89,7 @@ struct Request {
   // reason is kMaxTokens. Of `options`, only `cancelled` and `deadline` count.
   // If embed.progress returns false, the request is cancelled.
   std::vector<std::string> texts;
-  EmbedOptions embed;
+  EmbedOptions embed;  // how to embed `texts`
 };
 
 // The answer to a request.

@@ -26,9 +26,9 @@ struct RequestTimes {
   // queued; the mean time between tokens is (last_token - first_token) /
   // (num_tokens - 1).
   std::optional<TimePoint> first_token;
-  std::optional<TimePoint> last_token;
-  size_t num_tokens = 0;           // so far, without a stop token
-  std::optional<TimePoint> ended;  // the answer is complete, or an error
+  std::optional<TimePoint> last_token;  // see first_token
+  size_t num_tokens = 0;                // so far, without a stop token
+  std::optional<TimePoint> ended;       // the answer is complete, or an error
 };
 
 // The state of an engine at one moment. All fields belong to the same moment.
@@ -50,8 +50,8 @@ struct EngineSnapshot {
   // Those of `ended` that were cancelled or late (kCancelled, kDeadline):
   // before they started, while the prompt was read, and after that.
   uint64_t interrupted_in_queue = 0;
-  uint64_t interrupted_in_prompt = 0;
-  uint64_t interrupted_in_answer = 0;
+  uint64_t interrupted_in_prompt = 0;  // while the prompt was read
+  uint64_t interrupted_in_answer = 0;  // after that
 
   // Passes of the model, each with a row for each token.
   uint64_t passes = 0;
@@ -60,32 +60,32 @@ struct EngineSnapshot {
   double pass_seconds = 0;  // that all passes took together
   // Tokens of prompts: computed, and taken from caches.
   uint64_t computed_tokens = 0;
-  uint64_t reused_tokens = 0;
-  uint64_t new_tokens = 0;  // of answers, without stop tokens
+  uint64_t reused_tokens = 0;  // taken from caches
+  uint64_t new_tokens = 0;     // of answers, without stop tokens
 
   // Sequences of running requests: their tokens, and their bytes without
   // checkpoints.
   uint64_t running_tokens = 0;
-  uint64_t running_bytes = 0;
+  uint64_t running_bytes = 0;  // of these sequences
   // Sequences of ended requests that are kept for reuse, and their tokens.
   size_t kept_sequences = 0;
-  uint64_t kept_tokens = 0;
+  uint64_t kept_tokens = 0;  // of these sequences
   // Grammars that Engine::Compile keeps, and their bytes; how many of its calls
   // found a kept grammar, and how many compiled one.
   size_t grammars = 0;
-  uint64_t grammar_bytes = 0;
-  uint64_t grammar_hits = 0;
-  uint64_t grammar_misses = 0;
+  uint64_t grammar_bytes = 0;   // of these grammars
+  uint64_t grammar_hits = 0;    // calls that found one
+  uint64_t grammar_misses = 0;  // calls that compiled one, or failed
   // Bytes that EngineOptions::reuse_bytes limits: kept sequences, checkpoints
   // of running ones, and kept grammars; and this limit.
   uint64_t reuse_bytes = 0;
-  uint64_t max_reuse_bytes = 0;
+  uint64_t max_reuse_bytes = 0;  // EngineOptions::reuse_bytes
   // Memory for the logits of passes.
   uint64_t logits_bytes = 0;
   // Bytes that EngineOptions::max_bytes limits, which are running_bytes +
   // reuse_bytes + logits_bytes; and this limit, or 0.
   uint64_t bytes = 0;
-  uint64_t max_bytes = 0;
+  uint64_t max_bytes = 0;  // EngineOptions::max_bytes
 
   // Returns the number of ended requests with this reason.
   uint64_t ended_by(StopReason reason) const {
