@@ -164,7 +164,8 @@ void Compare(Session exact, const std::vector<TokenId>& ids,
   }
 }
 
-// Tries single tokens, as in decode, and many at once.
+// Tries single tokens, as in decode, and many at once. If outliers were
+// rounded, too, this would cost 2.2e-3.
 TEST_F(RealModel, RoundedActivationsKeepDistribution) {
   const std::vector<TokenId> ids = (*reference_)["perplexity"]["ids"];
   std::vector<Compared> all;
@@ -172,7 +173,7 @@ TEST_F(RealModel, RoundedActivationsKeepDistribution) {
   all.push_back({NewSession(*model_), 64});
   Compare(NewSession(*exact_), {ids.begin(), ids.begin() + 320}, all);
   for (const Compared& compared : all) {
-    EXPECT_LE(compared.kl, 3.5e-3) << "chunk " << compared.chunk;
+    EXPECT_LE(compared.kl, 1.2e-3) << "chunk " << compared.chunk;
     RecordProperty("kl_chunk_" + std::to_string(compared.chunk),
                    std::to_string(compared.kl));
   }
