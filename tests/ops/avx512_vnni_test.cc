@@ -35,7 +35,8 @@ std::vector<Format> QuantizedFormats() {
 TEST_F(Avx512Vnni, SameBitsEveryFormat) {
   constexpr size_t kRows = 7;
   constexpr size_t kCols = 768;
-  Int8Products products(RandomVector(kRows * kCols, 1), kCols);
+  Int8Products products(WithOutliers(RandomVector(kRows * kCols, 1), kCols),
+                        kCols);
   for (const size_t w_rows : {4 * kPanelRows - 5, 5 * kPanelRows - 3}) {
     const std::vector<float> bias = RandomVector(w_rows, 2);
     for (const Format format : QuantizedFormats()) {
@@ -46,23 +47,38 @@ TEST_F(Avx512Vnni, SameBitsEveryFormat) {
   }
 }
 
-// Blocks of three, two and one rows, and more rows than wait for the next
-// columns.
+// Blocks of three, two and one rows, and two and three groups of rows that
+// share the columns of their outliers.
 TEST_F(Avx512Vnni, SameBitsAnyRows) {
-  Int8Products products(RandomVector(259 * 288, 1), 288);
+  Int8Products products(WithOutliers(RandomVector(260 * 288, 1), 288), 288);
   for (const Format format : {Format::kQ4_0, Format::kQ5_1, Format::kN6_16}) {
     const TestMatrix w(format, 4 * kPanelRows, 288, 3);
-    for (const size_t rows : {1, 2, 3, 4, 5, 6, 64, 256, 257, 259}) {
-      EXPECT_TRUE(products.Same(Avx512VnniPanels, w.packed, {}, rows))
+    const std::vector<float> all = products.Of(Int8Panels, w.packed, {}, 260);
+    for (const size_t rows : {1, 2, 3, 4, 5, 6, 64, 127, 128, 129, 130, 131,
+                              255, 256, 257, 258, 259, 260}) {
+      EXPECT_TRUE(SameBits(products.Of(Avx512VnniPanels, w.packed, {}, rows),
+                           {all.begin(), all.begin() + rows * w.packed.rows}))
           << FormatName(format) << ", " << rows << " rows";
     }
+  }
+}
+
+// The kernel itself takes any number of rows, too: more than wait for the next
+// columns.
+TEST_F(Avx512Vnni, SameBitsManyRows) {
+  Int8Products products(RandomVector(259 * 288, 1), 288);
+  const TestMatrix w(Format::kQ4_0, 4 * kPanelRows, 288, 3);
+  for (const size_t rows : {129, 256, 257, 259}) {
+    EXPECT_TRUE(SameBits(products.OfCodes(Avx512VnniPanels, w.packed, rows),
+                         products.OfCodes(Int8Panels, w.packed, rows)))
+        << rows << " rows";
   }
 }
 
 // The head's layout, whose lower bits lie apart.
 TEST_F(Avx512Vnni, SplitCodesToo) {
   constexpr size_t kRows = 4 * kPanelRows;
-  Int8Products products(RandomVector(5 * 288, 1), 288);
+  Int8Products products(WithOutliers(RandomVector(5 * 288, 1), 288), 288);
   const TestMatrix q8(Format::kQ8_0, kRows, 288, 3);
   const AlignedBuffer memory =
       AlignedBuffer::Allocate(PackedBytes(Format::kQ8_0, kRows, 288));
@@ -76,7 +92,7 @@ TEST_F(Avx512Vnni, SplitCodesToo) {
 TEST_F(Avx512Vnni, RowsOfAnIndex) {
   std::vector<uint32_t> index;
   for (uint32_t i = 0; i < 20; ++i) index.push_back(i * 5 % 7);
-  Int8Products products(RandomVector(7 * 512, 1), 512);
+  Int8Products products(WithOutliers(RandomVector(7 * 512, 1), 512), 512);
   const TestMatrix w(Format::kQ4_K, 4 * kPanelRows, 512, 2);
   EXPECT_TRUE(
       products.Same(Avx512VnniPanels, w.packed, {}, index.size(), index));

@@ -279,41 +279,31 @@ TEST(MatMul, Int8RoundsOnlyActivations) {
   }
 }
 
-// More rows and more columns with outliers than are computed together, and a
-// row with so many that some are rounded.
-TEST(MatMul, OutliersOfManyRows) {
+// Compares products of rows with outliers with double precision, with every
+// target, and some rows with themselves alone.
+void CheckOutliers(const std::vector<float>& x, size_t cols,
+                   const std::vector<Format>& formats,
+                   const std::vector<size_t>& alone) {
   Workers workers(2);
-  constexpr size_t kRows = 70;
-  constexpr size_t kCols = 2048;
-  constexpr size_t kWeightRows = 70;
-  std::vector<float> x = RandomVector(kRows * kCols, 4);
-  for (size_t r = 0; r < kRows; ++r) {
-    for (size_t i = 0; i < r % 4; ++i) {
-      x[r * kCols + (97 * r + 641 * i) % kCols] = i % 2 == 0 ? 40.0f : -9.0f;
-    }
-  }
-  float* const many = x.data() + 5 * kCols;
-  for (size_t c = 0; c < kCols; ++c) {
-    many[c] *= c % 512 < 40 ? 100.0f : 0.01f;
-  }
-  const std::vector<float> rounded = RoundedToInt8(x, kCols);
-  for (const Format format : {Format::kQ4_0, Format::kQ5_0, Format::kQ4_K,
-                              Format::kQ6_K, Format::kQ8_0}) {
-    const TestMatrix w(format, kWeightRows, kCols, 5);
+  constexpr size_t kWeightRows = 100;  // tasks of three and four panels
+  const size_t num_rows = x.size() / cols;
+  const std::vector<float> rounded = RoundedToInt8(x, cols);
+  for (const Format format : formats) {
+    const TestMatrix w(format, kWeightRows, cols, 5);
     const std::vector<float> bias = RandomVector(kWeightRows, 6);
-    const Expected expected(rounded, kRows, w, bias);
+    const Expected expected(rounded, num_rows, w, bias);
     std::vector<float> first;
     ForEachTarget([&] {
       const std::vector<float> all =
-          Product(x, kRows, w, bias, workers, Arithmetic::kInt8);
+          Product(x, num_rows, w, bias, workers, Arithmetic::kInt8);
       EXPECT_LT(expected.Error(all), 2e-6) << FormatName(format);
       if (HasFma()) {
         if (first.empty()) first = all;
         EXPECT_EQ(all, first) << FormatName(format);
       }
-      for (const size_t row : {0, 3, 5, 63, 64, 69}) {
-        const std::vector<float> one_x(x.begin() + row * kCols,
-                                       x.begin() + (row + 1) * kCols);
+      for (const size_t row : alone) {
+        const std::vector<float> one_x(x.begin() + row * cols,
+                                       x.begin() + (row + 1) * cols);
         const std::vector<float> one_row(all.begin() + row * kWeightRows,
                                          all.begin() + (row + 1) * kWeightRows);
         EXPECT_EQ(Product(one_x, 1, w, bias, workers, Arithmetic::kInt8),
@@ -322,6 +312,39 @@ TEST(MatMul, OutliersOfManyRows) {
       }
     });
   }
+}
+
+// More rows, and more columns with outliers, than are computed together, and a
+// row with so many that some are rounded.
+TEST(MatMul, OutliersOfManyRows) {
+  constexpr size_t kRows = 150;
+  constexpr size_t kCols = 1024;
+  std::vector<float> x = RandomVector(kRows * kCols, 4);
+  for (size_t r = 0; r < kRows; ++r) {
+    for (size_t i = 0; i < r % 4; ++i) {
+      x[r * kCols + (97 * r + 641 * i) % kCols] = i % 2 == 0 ? 40.0f : -9.0f;
+    }
+  }
+  float* const many = x.data() + 5 * kCols;
+  for (size_t c = 0; c < kCols; ++c) {
+    many[c] *= c % 512 < 60 ? 100.0f : 0.01f;
+  }
+  CheckOutliers(x, kCols,
+                {Format::kQ4_0, Format::kQ5_0, Format::kQ4_K, Format::kQ6_K,
+                 Format::kQ8_0},
+                {0, 3, 5, 127, 128, 149});
+}
+
+// If few rows have outliers, the others keep the results that the kernel wrote.
+TEST(MatMul, OutliersOfFewRows) {
+  constexpr size_t kRows = 150;
+  constexpr size_t kCols = 256;
+  std::vector<float> x = RandomVector(kRows * kCols, 4);
+  for (const size_t r : {3, 70, 127, 128, 149}) {
+    x[r * kCols + 2 * r % kCols] = 40.0f;
+  }
+  CheckOutliers(x, kCols, {Format::kQ4_0, Format::kQ4_K},
+                {0, 3, 127, 128, 148, 149});
 }
 
 // One panel after the other, all of them side by side, and ways between;

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -113,12 +112,6 @@ std::vector<float> ByPlainLoop(const std::vector<float>& x, const PackedView& w,
     }
   }
   return out;
-}
-
-// Bits, because sums of random scales may be NaN.
-bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() &&
-         std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
 bool HasCodes(Format format) {

@@ -31,6 +31,12 @@ inline std::vector<float> WithOutliers(std::vector<float> x, size_t cols) {
   return x;
 }
 
+// Bits, because sums of random scales may be NaN.
+inline bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() &&
+         std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
 // Rounded rows of x and the products of some of them, in buffers without room
 // at the end.
 class Int8Products {
@@ -48,10 +54,7 @@ class Int8Products {
                         RowIndex index = {}) {
     std::vector<uint8_t> memory(OutlierRows::Bytes(x_rows_, rows, cols_));
     OutlierRows outliers(x_rows_, rows, cols_, memory.data());
-    for (size_t r = 0; r < x_rows_; ++r) {
-      outliers.Quantize({x_.data() + r * cols_, cols_}, r,
-                        blocks_.data() + r * cols_ / kTileCols);
-    }
+    Quantize(outliers);
     outliers.Group(index, 0, rows);
     std::vector<float> out(rows * w.rows, NAN);
     const MatMulJob job = {{nullptr, index.empty() ? rows : x_rows_, cols_},
@@ -63,17 +66,33 @@ class Int8Products {
     return out;
   }
 
-  // Whether the kernel gives the bits of Int8Panels (sums of random scales may
-  // be NaN).
+  // Returns the products without those of outliers, by one call of the kernel.
+  std::vector<float> OfCodes(Int8Kernel* kernel, const PackedView& w,
+                             size_t rows) {
+    std::vector<uint8_t> memory(OutlierRows::Bytes(x_rows_, rows, cols_));
+    OutlierRows outliers(x_rows_, rows, cols_, memory.data());
+    Quantize(outliers);
+    std::vector<float> out(rows * w.rows, NAN);
+    kernel({{nullptr, rows, cols_}, w, {}, {out.data(), rows, w.rows}},
+           blocks_.data(), 0, w.NumPanels(), {});
+    return out;
+  }
+
+  // Whether the kernel gives the bits of Int8Panels.
   bool Same(Int8Kernel* kernel, const PackedView& w,
             const std::vector<float>& bias, size_t rows, RowIndex index = {}) {
-    const std::vector<float> want = Of(Int8Panels, w, bias, rows, index);
-    const std::vector<float> got = Of(kernel, w, bias, rows, index);
-    return std::memcmp(want.data(), got.data(), want.size() * sizeof(float)) ==
-           0;
+    return SameBits(Of(kernel, w, bias, rows, index),
+                    Of(Int8Panels, w, bias, rows, index));
   }
 
  private:
+  void Quantize(OutlierRows& outliers) {
+    for (size_t r = 0; r < x_rows_; ++r) {
+      outliers.Quantize({x_.data() + r * cols_, cols_}, r,
+                        blocks_.data() + r * cols_ / kTileCols);
+    }
+  }
+
   size_t x_rows_;
   size_t cols_;
   std::vector<float> x_;
