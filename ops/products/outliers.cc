@@ -18,7 +18,7 @@
 namespace gemma::internal {
 
 // The columns that are decoded at a time, for all panels of a task.
-inline constexpr size_t kDecodedCols = 128;
+inline constexpr size_t kDecodedCols = 64;
 
 // Columns [first, last) of a group, decoded for some panels: [last - first,
 // num_panels, kPanelRows].
