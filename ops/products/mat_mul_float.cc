@@ -23,7 +23,7 @@ namespace gemma::internal {
 // The columns decoded at once: a panel of them, in float, takes 16 KiB.
 inline constexpr size_t kBlockCols = 256;
 
-// Of a cache, and of x in it.
+// The bytes of a line of a cache, and the columns of x in it.
 inline constexpr size_t kLineBytes = 64;
 inline constexpr size_t kLineCols = kLineBytes / sizeof(float);
 

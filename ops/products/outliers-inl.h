@@ -38,13 +38,10 @@ struct ColPlace {
 template <Layout kLayout>
 class PanelPlaces {
  public:
-  HWY_INLINE explicit PanelPlaces(const PackedView& w) : data_(w.data) {
-    constexpr size_t kBlockBytes = PanelBlockBytes(kLayout);
-    constexpr size_t kAfterBytes = RestBytes(kLayout);
-    const size_t num_blocks = w.cols / TraitsOf(kLayout).block_cols;
-    blocks_ = num_blocks * kBlockBytes;
-    stride_ = blocks_ + num_blocks * kAfterBytes + UnitBytes(kLayout);
-  }
+  HWY_INLINE explicit PanelPlaces(const PackedView& w)
+      : data_(w.data),
+        blocks_(static_cast<size_t>(RestOf<kLayout>(w, 0) - w.data)),
+        stride_(static_cast<size_t>(PanelOf<kLayout>(w, 1) - w.data)) {}
 
   HWY_INLINE size_t stride() const { return stride_; }
 

@@ -19,7 +19,8 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 #if HWY_TARGET == HWY_AVX2
-void StoreSums(Int8Block& block) {
+// Sets minus_sums and minus_sum of a block that has its codes.
+void StoreMinusSums(Int8Block& block) {
   const hn::Repartition<uint8_t, DF> du8;
   const hn::Repartition<int8_t, DF> di8;
   const hn::Repartition<int16_t, DF> d16;
@@ -158,7 +159,7 @@ uint32_t QuantizeOnTarget(std::span<const float> x, Int8Block* HWY_RESTRICT out,
     }
     out->scale = scale;
 #if HWY_TARGET == HWY_AVX2
-    StoreSums(*out);
+    StoreMinusSums(*out);
 #else
     out->minus_sums[0] = -sums[0];
     out->minus_sums[1] = -sums[1];
