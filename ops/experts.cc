@@ -28,6 +28,7 @@ struct Piece {
 
   alignas(64) float values[kPieceRows * kPiecePanels * kPanelRows];
 };
+static_assert(2 * sizeof(Piece) <= kCallerStackBytes);
 
 // Returns the panels of a task if `num_panels` panels are divided among the
 // threads for products with up to `rows` rows each.
@@ -88,13 +89,6 @@ struct Cols {
   size_t count;
 };
 
-// Returns a view whose columns from `cols.begin` on are those of `to`: kernels
-// write to the place of a panel in a whole row.
-MatrixView<float> Shifted(MatrixView<float> to, const Cols& cols,
-                          size_t width) {
-  return {to.data - cols.begin, to.rows, width, to.stride};
-}
-
 // Computes panels [begin, end) of the gates of an expert.
 void GatedPanels(const ExpertsJob& job, const RoundedX& x, const Expert& expert,
                  size_t begin, size_t end) {
@@ -103,9 +97,10 @@ void GatedPanels(const ExpertsJob& job, const RoundedX& x, const Expert& expert,
   ForEachPiece(expert, [&](size_t first, size_t count) {
     const MatrixView<float> gate = gates.View(count, cols.count);
     const MatrixView<float> up = ups.View(count, cols.count);
-    x.Run(first, expert.gate, {}, Shifted(gate, cols, job.hidden.cols), begin,
+    x.Run(first, expert.gate, {}, OutFrom(begin, gate, job.hidden.cols), begin,
           end);
-    x.Run(first, expert.up, {}, Shifted(up, cols, job.hidden.cols), begin, end);
+    x.Run(first, expert.up, {}, OutFrom(begin, up, job.hidden.cols), begin,
+          end);
     for (size_t i = 0; i < count; ++i) {
       GatedGelu(gate.Row(i), up.Row(i), job.gelu);
       std::copy_n(gate.Row(i).data(), cols.count,
@@ -121,7 +116,7 @@ void AddPanels(const ExpertsJob& job, const RoundedX& hidden,
   Piece results;
   ForEachPiece(expert, [&](size_t first, size_t count) {
     const MatrixView<float> result = results.View(count, cols.count);
-    hidden.Run(first, expert.down, {}, Shifted(result, cols, job.out.cols),
+    hidden.Run(first, expert.down, {}, OutFrom(begin, result, job.out.cols),
                begin, end);
     for (size_t i = 0; i < count; ++i) {
       AddScaledTo(

@@ -2,6 +2,7 @@
 // here. Divides the panels of w among the threads.
 
 #include <algorithm>
+#include <array>
 
 #include "hwy/base.h"
 #include "ops/ops.h"
@@ -41,15 +42,6 @@ class Tasks {
   size_t size_;
 };
 
-// The rows of a gated product at a time. The results of a task stay in the L2
-// cache until gate and up are multiplied, in memory of their own: rows of a
-// wide result often share cache sets, which hold fewer rows.
-constexpr size_t kPieceRows = kOutlierRows;
-
-struct Results {
-  alignas(64) float values[kPieceRows * kTaskPanels * kPanelRows];
-};
-
 // Rounds the x of the jobs, which have the same.
 RoundedX RoundFor(std::span<const MatMulJob> jobs, MatMulContext& context) {
   RoundedX x(jobs[0].x, {}, jobs[0].x.rows, context);
@@ -64,6 +56,55 @@ RoundedX RoundFor(std::span<const MatMulJob> jobs, MatMulContext& context) {
 // Computes panels [begin, end) of a job.
 void Run(const RoundedX& x, const MatMulJob& job, size_t begin, size_t end) {
   x.Run(/*first=*/0, job.w, job.bias, job.out, begin, end);
+}
+
+// The results of some rows and panels of a gated product, before gate and up
+// are multiplied. They stay in the L2 cache, in memory of their own: rows of a
+// wide result often share cache sets, which hold fewer rows.
+struct Results {
+  alignas(64) float values[kOutlierRows * kTaskPanels * kPanelRows];
+};
+static_assert(2 * sizeof(Results) <= kCallerStackBytes);
+
+// Computes panels [begin, end) of a gated product, whose jobs are gate, with
+// the `out` of the whole, and up.
+void GatedTask(const RoundedX& x, std::span<const MatMulJob, 2> jobs,
+               GeluForm gelu, size_t begin, size_t end) {
+  const MatMulJob& gate = jobs[0];
+  const MatMulJob& up = jobs[1];
+  const size_t first = begin * kPanelRows;
+  const size_t count = HWY_MIN(end * kPanelRows, gate.w.rows) - first;
+  Run(x, gate, begin, end);
+  Run(x, up, begin, end);
+  for (size_t r = 0; r < gate.out.rows; ++r) {
+    GatedGelu(gate.out.Row(r).subspan(first, count),
+              up.out.Row(r).subspan(first, count), gelu);
+  }
+}
+
+// As GatedTask, a piece of the rows at a time. In a function of its own, so
+// that only such tasks have the results on their stack.
+HWY_NOINLINE void GatedTaskInPieces(const RoundedX& x,
+                                    std::span<const MatMulJob, 2> jobs,
+                                    GeluForm gelu, size_t begin, size_t end) {
+  const MatrixView<float> out = jobs[0].out;
+  const size_t first = begin * kPanelRows;
+  const size_t count = HWY_MIN(end * kPanelRows, out.cols) - first;
+  Results results[2];  // of gate and up
+  for (size_t row = 0; row < out.rows; row += kOutlierRows) {
+    const size_t num_rows = HWY_MIN(kOutlierRows, out.rows - row);
+    MatrixView<float> piece[2];
+    for (size_t i = 0; i < 2; ++i) {
+      piece[i] = {results[i].values, num_rows, count};
+      x.Run(row, jobs[i].w, jobs[i].bias, OutFrom(begin, piece[i], out.cols),
+            begin, end);
+    }
+    for (size_t r = 0; r < num_rows; ++r) {
+      const std::span<float> gate = piece[0].Row(r);
+      GatedGelu(gate, piece[1].Row(r), gelu);
+      std::ranges::copy(gate, &out.Row(row + r)[first]);
+    }
+  }
 }
 
 }  // namespace
@@ -119,36 +160,15 @@ void MatMulInline(const MatMulJob& job) {
 }
 
 void GatedMatMul(const GatedMatMulJob& job, MatMulContext& context) {
-  const MatMulJob jobs[] = {{job.x, job.gate, job.gate_bias, job.out},
-                            {job.x, job.up, job.up_bias, job.scratch}};
+  const std::array jobs = {MatMulJob{job.x, job.gate, job.gate_bias, job.out},
+                           MatMulJob{job.x, job.up, job.up_bias, job.scratch}};
   HWY_ASSERT(job.gate.rows == job.up.rows);
   const RoundedX x = RoundFor(jobs, context);
   const bool divide = x.CanDivideRows(job.gate) && x.CanDivideRows(job.up);
-  const size_t step = divide ? kPieceRows : job.x.rows;
+  const auto run = divide ? GatedTaskInPieces : GatedTask;
   const Tasks tasks(job.gate, job.x.rows, context.workers());
   context.workers().ForEach(tasks.size(), [&](size_t task, size_t) {
-    const size_t begin = tasks.Begin(task);
-    const size_t end = tasks.End(task);
-    const size_t first = begin * kPanelRows;
-    const size_t count = HWY_MIN(end * kPanelRows, job.gate.rows) - first;
-    Results results[2];
-    for (size_t row = 0; row < job.x.rows; row += step) {
-      const size_t num_rows = HWY_MIN(step, job.x.rows - row);
-      MatrixView<float> out[2];  // of gate and up
-      for (size_t i = 0; i < 2; ++i) {
-        out[i] = jobs[i].out.Rows(row, num_rows);
-        // Kernels write to the place of a panel in a whole row.
-        if (divide) {
-          out[i] = {results[i].values - first, num_rows, job.gate.rows, count};
-        }
-        x.Run(row, jobs[i].w, jobs[i].bias, out[i], begin, end);
-      }
-      for (size_t r = 0; r < num_rows; ++r) {
-        const std::span<float> gate = out[0].Row(r).subspan(first, count);
-        GatedGelu(gate, out[1].Row(r).subspan(first, count), job.gelu);
-        if (divide) std::ranges::copy(gate, &job.out.Row(row + r)[first]);
-      }
-    }
+    run(x, jobs, job.gelu, tasks.Begin(task), tasks.End(task));
   });
 }
 

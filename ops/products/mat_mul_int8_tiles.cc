@@ -23,6 +23,7 @@ struct TileScratch {
   alignas(64) float x_scales[kTilePieceBlocks * kTilePieceRows];
   alignas(64) float x_sums[kTilePieceBlocks * kTilePieceRows * 2];
 };
+static_assert(sizeof(TileScratch) <= kKernelStackBytes);
 
 // Packs `num_blocks` blocks of a row of x as row `r` of a tile; null: a row of
 // zeros.
@@ -47,8 +48,7 @@ void PackRow(const Int8Block* x, size_t num_blocks, size_t r,
 }
 
 // Computes panels [begin, end), at most kTilePiecePanels, for rows [first,
-// first
-// + count), at most kTilePieceRows.
+// first + count), at most kTilePieceRows.
 void TilePiece(const MatMulJob& job, const Int8Block* x, RowIndex index,
                size_t begin, size_t end, size_t first, size_t count,
                TileScratch& scratch) {

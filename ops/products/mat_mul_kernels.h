@@ -18,11 +18,29 @@ inline constexpr size_t kTaskPanels = 8;
 // Up to this many rows of x are multiplied as fast as w can be read.
 inline constexpr size_t kFewRows = 8;
 
+// The most bytes of a thread's stack that the parts of a product take: a caller
+// that keeps results for a while, the addition of outliers, and a kernel. macOS
+// gives a thread 512 KiB, and each part has a few variables more.
+inline constexpr size_t kCallerStackBytes = 128 << 10;
+inline constexpr size_t kOutlierStackBytes = 98 << 10;
+inline constexpr size_t kKernelStackBytes = 148 << 10;
+static_assert(kCallerStackBytes + kOutlierStackBytes + kKernelStackBytes <=
+              384 << 10);
+
+// Returns `out` of a job of which only panels from `panel` on are computed, so
+// that their results are the first columns of `to`. Kernels write results to
+// the place of a panel in rows of w_rows values; those before the place are not
+// touched, and need not exist.
+inline MatrixView<float> OutFrom(size_t panel, MatrixView<float> to,
+                                 size_t w_rows) {
+  return {to.data - panel * kPanelRows, to.rows, w_rows, to.stride};
+}
+
 // kTileCols activations, rounded to int8: x[i] is about scale * codes[i].
 struct Int8Block {
   int8_t codes[kTileCols];  // -127..127
-  // It has 17 significant bits, so that its product with a whole number of
-  // seven bits, a scale of rows with units, is exact: kernels may multiply
+  // It has 17 significant bits, so that its product with a whole number in
+  // -128..127, a scale of rows with units, is exact: kernels may multiply
   // either scale first.
   float scale;
   // Minus the sums of the codes of each half, and of both. Products of unsigned

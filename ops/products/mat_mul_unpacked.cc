@@ -3,6 +3,7 @@
 #include "hwy/base.h"
 #include "hwy/cache_control.h"
 #include "ops/products/unpacked_panels.h"
+#include "ops/targets.h"
 
 namespace gemma::internal {
 namespace {
@@ -15,13 +16,24 @@ constexpr size_t kPiecePanels = kTaskPanels;
 struct Scratch {
   alignas(64) float sums[kPiecePanels][kPieceRows][kPanelRows];
   UnpackedPanel unpacked;
-  // x, if the kernel wants it in a different form.
+  // x, if the kernel wants it in one of these forms, never in two.
   union {
     alignas(64) int16_t widened_x[kPieceRows][kWidenedCols];
     alignas(64) float minus_x[kPieceRows][kUnpackedGroups];
     PairedBlock paired_x[kPieceRows / 2][kWidenedCols / kTileCols];
   };
 };
+static_assert(sizeof(Scratch) <= kKernelStackBytes);
+
+// Whether a kernel for 256 bits wants x widened or minus its sums, not both.
+constexpr bool HasOneForm(Layout layout) {
+  const LayoutTraits traits = TraitsOf(layout);
+  return traits.code_bits == 0 || !traits.has_offset ||
+         FormOf(layout, CodeForm::kWide) != CodeForm::kWide;
+}
+#define GEMMA_CHECK_LAYOUT(layout) static_assert(HasOneForm(Layout::layout));
+GEMMA_LAYOUTS(GEMMA_CHECK_LAYOUT)
+#undef GEMMA_CHECK_LAYOUT
 
 // The kernel that multiplies what was unpacked.
 struct RowsKernel {
@@ -140,12 +152,14 @@ void StoreUnpacked(const float (*sums)[kPanelRows], const float* units,
 
 void Avx2Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
                 size_t end, RowIndex index) {
+  HWY_DASSERT(ChoseAvx2());  // for `steps`, and the sums of x
   Panels({Avx2Rows, CodeForm::kWide, Avx2Widen, Avx2MinusX, nullptr}, job, x,
          begin, end, index);
 }
 
 void AvxVnniPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
                    size_t end, RowIndex index) {
+  HWY_DASSERT(ChoseAvx2());  // for the sums of x
   Panels({AvxVnniRows, CodeForm::kCodes, nullptr, Avx2MinusX, nullptr}, job, x,
          begin, end, index);
 }

@@ -98,15 +98,15 @@ HWY_INLINE void AddRow(std::span<const Outlier> outliers,
   results.Store(out);
 }
 
-// Adds the products of the outliers of rows [begin, end) of a group whose
-// columns were decoded to sums [end - begin, w_rows], and writes the results to
-// out, which may be the sums. The first of the panels is `panel`.
+// Adds the products of the outliers of a group whose columns were decoded to
+// sums [group.num_rows, w_rows], and writes the results to out, which may be
+// the sums. The first of the panels is `panel`.
 void AddRowsOnTarget(const OutlierGroup& group, const DecodedCols& decoded,
-                     size_t panel, size_t begin, size_t end, size_t w_rows,
-                     MatrixView<float> sums, MatrixView<float> out) {
+                     size_t panel, size_t w_rows, MatrixView<float> sums,
+                     MatrixView<float> out) {
   const bool in_place = sums.data == out.data;
   const bool all = decoded.last - decoded.first == group.num_cols;
-  for (size_t r = begin; r < end; ++r) {
+  for (size_t r = 0; r < group.num_rows; ++r) {
     std::span<const Outlier> outliers = group.Row(r);
     if (!all) {
       const auto less = [](const Outlier& o, size_t at) { return o.at < at; };
@@ -116,8 +116,8 @@ void AddRowsOnTarget(const OutlierGroup& group, const DecodedCols& decoded,
                   std::lower_bound(from, outliers.end(), decoded.last, less)};
     }
     if (outliers.empty() && in_place) continue;
-    float* const from = sums.Row(r - begin).data();
-    float* const to = out.Row(r - begin).data();
+    float* const from = sums.Row(r).data();
+    float* const to = out.Row(r).data();
     size_t p = 0;
     const auto add = [&](auto panels) GEMMA_LAMBDA {
       for (; p + panels <= decoded.num_panels; p += panels) {
@@ -216,9 +216,12 @@ HWY_EXPORT(AddOneRowOnTarget);
 
 namespace {
 
-// The rows of a group that are multiplied at a time. Their products wait in a
-// cache until the outliers are added.
-constexpr size_t kPieceRows = 128;
+// The products of a group with the panels of a task, which wait in a cache
+// until those of the outliers are added.
+struct Products {
+  alignas(64) float values[kOutlierRows * kTaskPanels * kPanelRows];
+};
+static_assert(sizeof(Products) + sizeof(DecodedCols) <= kOutlierStackBytes);
 
 // Whether outliers are added to the results in place: with few rows, which are
 // still in the L1 cache, and if few rows have outliers.
@@ -231,22 +234,19 @@ bool IsInPlace(const OutlierGroup& group) {
   return with_outliers < group.num_rows / 4;
 }
 
-// Adds the products of the outliers of rows [begin, end) of a group with panels
-// from `panel` on to sums, and writes the results to out, which may be the
-// sums. `decoded` holds kDecodedCols columns at a time, from the first on.
+// Adds the products of the outliers of a group with panels from `panel` on to
+// sums, and writes the results to out, which may be the sums. `decoded` has the
+// number of panels, and holds kDecodedCols columns at a time.
 void AddRows(const OutlierGroup& group, const PackedView& w, size_t panel,
-             size_t begin, size_t end, MatrixView<float> sums,
-             MatrixView<float> out, DecodedCols& decoded) {
+             MatrixView<float> sums, MatrixView<float> out,
+             DecodedCols& decoded) {
   for (size_t first = 0; first < group.num_cols; first += kDecodedCols) {
-    const size_t last = HWY_MIN(first + kDecodedCols, group.num_cols);
-    if (decoded.first != first || decoded.last != last) {
-      decoded.first = first;
-      decoded.last = last;
-      HWY_DYNAMIC_DISPATCH(DecodeOnTarget)(group, w, panel, decoded);
-    }
-    const bool is_last = last == group.num_cols;
+    decoded.first = first;
+    decoded.last = HWY_MIN(first + kDecodedCols, group.num_cols);
+    HWY_DYNAMIC_DISPATCH(DecodeOnTarget)(group, w, panel, decoded);
+    const bool is_last = decoded.last == group.num_cols;
     HWY_DYNAMIC_DISPATCH(AddRowsOnTarget)
-    (group, decoded, panel, begin, end, w.rows, sums, is_last ? out : sums);
+    (group, decoded, panel, w.rows, sums, is_last ? out : sums);
   }
 }
 
@@ -254,7 +254,7 @@ void AddRows(const OutlierGroup& group, const PackedView& w, size_t panel,
 void GroupPanels(Int8Kernel& kernel, const OutlierGroup& group,
                  const MatMulJob& job, const Int8Block* x, RowIndex index,
                  size_t begin, size_t end) {
-  HWY_ASSERT(group.num_rows == job.out.rows);
+  HWY_ASSERT(group.num_rows == job.out.rows && group.num_rows <= kOutlierRows);
   if (group.num_cols == 0) return kernel(job, x, begin, end, index);
   if (group.num_rows == 1) {
     kernel(job, x, begin, end, index);
@@ -262,33 +262,26 @@ void GroupPanels(Int8Kernel& kernel, const OutlierGroup& group,
                                                    job.out.Row(0).data());
   }
   const bool in_place = IsInPlace(group);
+  const MatrixView<float> out = job.out;
   DecodedCols decoded;
-  alignas(64) float sums[kPieceRows * kTaskPanels * kPanelRows];
+  Products products;
   for (; begin < end; begin += kTaskPanels) {
     const size_t task_end = HWY_MIN(begin + kTaskPanels, end);
-    decoded.first = decoded.last = 0;
     decoded.num_panels = task_end - begin;
-    for (size_t row = 0; row < group.num_rows; row += kPieceRows) {
-      const size_t count = HWY_MIN(kPieceRows, group.num_rows - row);
-      MatMulJob piece = job;
-      piece.out = job.out.Rows(row, count);
-      const MatrixView<float> out = piece.out;
-      if (!in_place) {
-        // Results are stored all at once, so their cache lines should be there.
-        for (size_t r = 0; r < count; ++r) {
-          for (size_t panel = begin; panel < task_end; ++panel) {
-            __builtin_prefetch(out.Row(r).data() + panel * kPanelRows, 1);
-          }
+    MatMulJob task = job;
+    if (!in_place) {
+      // Results are stored all at once, so their cache lines should be there.
+      for (size_t r = 0; r < out.rows; ++r) {
+        for (size_t panel = begin; panel < task_end; ++panel) {
+          __builtin_prefetch(out.Row(r).data() + panel * kPanelRows, 1);
         }
-        // The kernel writes to the place of a panel in a whole row.
-        piece.out = {sums - begin * kPanelRows, count, out.cols,
-                     (task_end - begin) * kPanelRows};
       }
-      const bool own = index.empty();
-      kernel(piece, own ? x + row * (job.w.cols / kTileCols) : x, begin,
-             task_end, own ? index : index.subspan(row, count));
-      AddRows(group, job.w, begin, row, row + count, piece.out, out, decoded);
+      task.out = OutFrom(
+          begin, {products.values, out.rows, decoded.num_panels * kPanelRows},
+          out.cols);
     }
+    kernel(task, x, begin, task_end, index);
+    AddRows(group, job.w, begin, task.out, out, decoded);
   }
 }
 
@@ -349,6 +342,7 @@ void OutlierRows::GroupRows(RowIndex index, size_t first, size_t count) {
           static_cast<uint32_t>(b * kTileCols + std::countr_zero(bits));
     }
   }
+  std::fill_n(num_cols_ + first, count, kNotFirst);
   num_cols_[first] = num_cols;
   for (size_t r = first; r < first + count; ++r) {
     Outlier* to = grouped_ + r * stride_;

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 
+#include "hwy/base.h"
 #include "ops/ops.h"
 #include "ops/products/mat_mul_kernels.h"
 
@@ -56,6 +57,7 @@ class OutlierRows {
 
   // Returns the group of `count` rows of products that begins at `first`.
   OutlierGroup GroupAt(size_t first, size_t count) const {
+    HWY_DASSERT(num_cols_[first] != kNotFirst);
     return {count,
             cols_ + first * stride_,
             num_cols_[first],
@@ -79,14 +81,16 @@ class OutlierRows {
 
   void GroupRows(RowIndex index, size_t first, size_t count);
 
+  // What num_cols_ has at rows after the first of their group.
+  static constexpr uint32_t kNotFirst = ~uint32_t{0};
+
   size_t num_blocks_ = 0;
   size_t stride_ = 0;
-  // Of the rows of x.
-  Outlier* outliers_ = nullptr;
-  uint32_t* counts_ = nullptr;
-  // Of the rows of products. The columns of a group are at its first row.
-  Outlier* grouped_ = nullptr;
-  uint32_t* grouped_counts_ = nullptr;
+  Outlier* outliers_ = nullptr;         // [rows of x, stride_]
+  uint32_t* counts_ = nullptr;          // [rows of x]
+  Outlier* grouped_ = nullptr;          // [rows of products, stride_]
+  uint32_t* grouped_counts_ = nullptr;  // [rows of products]
+  // The columns of a group are at its first row.
   uint32_t* cols_ = nullptr;
   uint32_t* num_cols_ = nullptr;
   Block* blocks_ = nullptr;
