@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "hwy/base.h"
+#include "ops/products/outliers.h"
 #include "ops/products/unpacked_panels.h"
 
 #if HWY_ARCH_X86
@@ -30,15 +31,17 @@ static_assert(kTaskPanels % kBlockPanels == 0);
 // The columns that are unpacked at a time. Those of four panels take half an L1
 // cache of 32 KiB.
 constexpr size_t kCols = 256;
-// The rows whose sums wait for the next columns, in the L2 cache.
-constexpr size_t kPieceRows = 256;
+// The rows whose sums wait for the next columns, in the L2 cache: as many as
+// share the columns of their outliers, to which products are cut anyway.
+constexpr size_t kPieceRows = kOutlierRows;
 
 // What a task needs while it runs.
 struct Scratch {
   alignas(64) float sums[kPieceRows][kBlockPanels][kPanelRows];
-  UnpackedPanel w[kBlockPanels];
+  UnpackedCols<kCols> w[kBlockPanels];
   const Int8Block* x[kPieceRows];
 };
+static_assert(sizeof(Scratch) <= kKernelStackBytes);
 
 // Codes have either an offset or a zero that is a power of two.
 constexpr bool HasOneOfThem(Layout layout) {
@@ -53,8 +56,8 @@ GEMMA_LAYOUTS(GEMMA_CHECK_LAYOUT)
 
 // Some columns of kBlockPanels panels and of rows of x.
 struct Columns {
-  const UnpackedPanel* w;     // [kBlockPanels]
-  const Int8Block* const* x;  // [num_rows]: the first of the columns' blocks
+  const UnpackedCols<kCols>* w;  // [kBlockPanels]
+  const Int8Block* const* x;     // [num_rows]: the first of the columns' blocks
   size_t num_rows;
   float* sums;         // [num_rows, kBlockPanels, kPanelRows]
   unsigned zero_bits;  // the zero of the codes is 1 << zero_bits
@@ -79,7 +82,7 @@ HWY_INLINE int32_t MinusSum(const Int8Block& x, size_t group) {
 template <size_t kGroups, bool kHasOffset, size_t kRows>
 HWY_INLINE void Rows(const Columns& c, size_t row) {
   constexpr size_t kVectors = kCodeVectors / kGroups;
-  const UnpackedPanel* HWY_RESTRICT w = c.w;
+  const UnpackedCols<kCols>* HWY_RESTRICT w = c.w;
   const size_t num_blocks = w->num_blocks;
   const __m512i zero_bits = _mm512_set1_epi32(static_cast<int>(c.zero_bits));
   float* HWY_RESTRICT out = c.sums + row * kBlockPanels * kPanelRows;
@@ -205,7 +208,7 @@ void FetchOut(const float* out) {
 
 // Writes the sums of a row of x, times the units, plus the bias, to out.
 // `w_rows` is the number of the matrix's rows from the first panel on.
-void Store(const float* sums, const UnpackedPanel* w, const float* bias,
+void Store(const float* sums, const UnpackedCols<kCols>* w, const float* bias,
            size_t w_rows, float* out) {
   for (size_t p = 0; p < kBlockPanels; ++p) {
     const size_t begin = p * kPanelRows;

@@ -240,7 +240,7 @@ void Int8Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
 }
 
 void Unpack(const PackedView& w, size_t panel, size_t begin, size_t end,
-            CodeForm form, const uint8_t* next, UnpackedPanel& out) {
+            CodeForm form, const uint8_t* next, const UnpackedMemory& out) {
 #if HWY_TARGETS & HWY_AVX3_DL
   if (form == CodeForm::kLevels ||
       (form == CodeForm::kCodes && ChoseAvx512Vnni())) {

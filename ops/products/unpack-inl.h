@@ -102,13 +102,13 @@ HWY_INLINE void StoreTile(const Tile& tile, CodeForm form,
 template <Layout kLayout>
 HWY_NOINLINE void UnpackCols(const PackedView& w, size_t panel, size_t begin,
                              size_t end, CodeForm form, const uint8_t* next,
-                             UnpackedPanel& out) {
+                             const UnpackedMemory& out) {
   if constexpr (TraitsOf(kLayout).code_bits != 0) {
     const DF df;
     form = FormOf(kLayout, form);
     const size_t widths = form == CodeForm::kWide ? 2 : 1;
     const size_t vectors = kCodeVectors * widths;
-    HWY_ASSERT(begin < end && end - begin <= kUnpackedCols / widths);
+    HWY_ASSERT(begin < end && end - begin <= out.cols / widths);
     uint8_t* HWY_RESTRICT codes = out.codes;
     float* HWY_RESTRICT scales = out.scales;
     float* HWY_RESTRICT offsets = out.offsets;
@@ -151,14 +151,14 @@ HWY_NOINLINE void UnpackCols(const PackedView& w, size_t panel, size_t begin,
       }
       hn::Store(units, df, out.units + v * LanesF());
     }
-    out.num_blocks = (end - begin) / kTileCols;
   } else {
     HWY_ASSERT(false);  // no codes
   }
 }
 
 void UnpackOnTarget(const PackedView& w, size_t panel, size_t begin, size_t end,
-                    CodeForm form, const uint8_t* next, UnpackedPanel& out) {
+                    CodeForm form, const uint8_t* next,
+                    const UnpackedMemory& out) {
   switch (w.layout) {
 #define GEMMA_LAYOUT_CASE(layout) \
   case Layout::layout:            \

@@ -20,8 +20,9 @@ namespace gemma::internal {
 inline constexpr size_t kUnpackedCols = 1024;
 // If codes take 16 bits, or x is in pairs of rows, which take as many.
 inline constexpr size_t kWidenedCols = kUnpackedCols / 2;
-// The most groups of columns that share a scale.
-inline constexpr size_t kUnpackedGroups = kUnpackedCols / 16;
+// The fewest columns that share a scale, and the most groups of such.
+inline constexpr size_t kMinGroupCols = 16;
+inline constexpr size_t kUnpackedGroups = kUnpackedCols / kMinGroupCols;
 
 // How codes are unpacked.
 enum class CodeForm {
@@ -32,21 +33,27 @@ enum class CodeForm {
   kPairs,   // signed levels: [num_blocks, kTileCols / 8, kPanelRows, 8]
 };
 
-// Some columns of a panel. Blocks have kTileCols columns, groups share scales.
-struct UnpackedPanel {
-  alignas(64) uint8_t codes[kUnpackedCols * kPanelRows];
-  // [groups, kPanelRows]: for units of 1. If rows have units, scales are whole
-  // numbers; `steps` on AVX2 are the same, each twice in 16 bits. Offsets are
-  // unset if the layout has none.
-  alignas(64) float scales[kUnpackedGroups * kPanelRows];
+// Up to kCols columns of a panel, half as many if their codes are widened.
+// Blocks have kTileCols columns, groups share scales.
+template <size_t kCols>
+struct UnpackedCols {
+  static constexpr size_t kGroups = kCols / kMinGroupCols;
+
+  alignas(64) uint8_t codes[kCols * kPanelRows];
+  // [groups, kPanelRows]: for units of 1. Offsets are unset if the layout has
+  // none. If rows have units, scales are whole numbers; `steps` are the same,
+  // each twice in 16 bits. Only the target AVX2 sets them: any other leaves
+  // them unset.
+  alignas(64) float scales[kGroups * kPanelRows];
   union {
-    alignas(64) float offsets[kUnpackedGroups * kPanelRows];
-    alignas(64) int32_t steps[kUnpackedGroups * kPanelRows];
+    alignas(64) float offsets[kGroups * kPanelRows];
+    alignas(64) int32_t steps[kGroups * kPanelRows];
   };
   // What sums are multiplied with: 1 if the rows have no units.
   alignas(64) float units[kPanelRows];
   size_t num_blocks = 0;
 };
+using UnpackedPanel = UnpackedCols<kUnpackedCols>;
 
 // The most bits of codes whose products AVX2 sums in 16 bits.
 inline constexpr size_t kNarrowBits = 6;
@@ -60,12 +67,30 @@ constexpr CodeForm FormOf(Layout layout, CodeForm form) {
   return form == CodeForm::kWide && IsNarrow(layout) ? CodeForm::kCodes : form;
 }
 
+// The memory of an UnpackedCols, and its kCols.
+struct UnpackedMemory {
+  uint8_t* codes;
+  float* scales;
+  float* offsets;
+  int32_t* steps;
+  float* units;
+  size_t cols;
+};
+
 // Unpacks columns [begin, end) of a panel, multiples of the columns of its
 // blocks, to FormOf(w.layout, form). AVX2 has the first two forms, AVX-512 VNNI
 // the first and the third, 64-bit ARM the last two. Fetches as many bytes from
 // `next` into the cache, unless it is null.
 void Unpack(const PackedView& w, size_t panel, size_t begin, size_t end,
-            CodeForm form, const uint8_t* next, UnpackedPanel& out);
+            CodeForm form, const uint8_t* next, const UnpackedMemory& out);
+template <size_t kCols>
+void Unpack(const PackedView& w, size_t panel, size_t begin, size_t end,
+            CodeForm form, const uint8_t* next, UnpackedCols<kCols>& out) {
+  out.num_blocks = (end - begin) / kTileCols;
+  Unpack(w, panel, begin, end, form, next,
+         UnpackedMemory{out.codes, out.scales, out.offsets, out.steps,
+                        out.units, kCols});
+}
 
 // A block of two rows of x, as instructions that multiply 2 x 8 with 8 x 2
 // bytes want it.
