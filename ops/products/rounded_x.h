@@ -43,12 +43,10 @@ class RoundedX {
   }
 
   // Whether a product with w costs about the same if Run computes it in pieces
-  // of some rows. Kernels with tiles and those of AVX-512 unpack w, or read it
-  // again, for each piece, which takes a larger share of their time.
+  // of kOutlierRows rows. All kernels for x in int8 get such pieces anyway
+  // (Int8PanelsWithOutliers); others would decode or read w again for each.
   bool CanDivideRows(const PackedView& w) const {
-    const Kernel kernel = KernelOf(w, num_rows());
-    return IsInt8(kernel) && kernel != Kernel::kAmxInt8 &&
-           kernel != Kernel::kAvx512Vnni;
+    return IsInt8(KernelOf(w, num_rows()));
   }
 
   // Computes panels [begin, end) of the product of rows [first, first +
