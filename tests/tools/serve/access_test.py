@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """gemma serve is closed by default: addresses, names of the host, keys, web pages, content types, TLS, and what is logged."""
 import contextlib
+import json
 import os
 import pathlib
 import socket
@@ -11,7 +12,7 @@ import tempfile
 import unittest
 import warnings
 
-from command import CommandTest
+from command import TESTDATA, CommandTest
 from serving import NAME, TOY, Client, ServeTest, Serving, completion, request
 
 
@@ -155,7 +156,7 @@ class AddressTest(CommandTest):
         for wrong, says in ((["--tls-cert", key, "--tls-key", key], "no certificate in PEM form"),
                             (["--tls-cert", certificate, "--tls-key", certificate], "no key in PEM form")):
             self.fails(1, "serve", TOY, *wrong, says=says, cure="--tls-")
-        serving = self.serving("--tls-cert", certificate, "--tls-key", key, "--head-timeout", 1)
+        serving = self.serving("--tls-cert", certificate, "--tls-key", key)
         self.assertRegex(serving.line, r"^https://127\.0\.0\.1:\d+ serves gemma3_mixed\n$")
         tls = ssl.create_default_context(cafile=certificate)
         client = serving.connect(tls=tls)
@@ -164,7 +165,8 @@ class AddressTest(CommandTest):
         self.assertEqual(client.send(completion(max_tokens=30, seed=1)).response().json()["choices"][0]["text"], text)
         self.assertIn(b"[DONE]", client.send(completion(stream=True, Connection="close")).response().body)
         self.assertTrue(client.is_closed())
-        silent, plain = serving.connect(), serving.connect().send(request())
+        hasty = self.serving("--tls-cert", certificate, "--tls-key", key, "--head-timeout", 1)
+        silent, plain = hasty.connect(), hasty.connect().send(request())
         for client in (silent, plain):  # no handshake
             self.addCleanup(client.close)
             self.assertTrue(client.is_closed())
@@ -185,6 +187,27 @@ class AddressTest(CommandTest):
             self.fails(2, "serve", *models, says=says, cure="NAME=MODEL" if TOY == models[0] else None)
         self.fails(2, "serve", TOY, f"b={TOY}", "--lora", "x", says="--lora changes one model")
         self.fails(1, "serve", "no-such-model", says="no-such-model", cure="")
+
+    def test_guards_judge_texts(self):
+        shield = TESTDATA / "classify" / "shield.gguf"
+        serving = self.serving("--guard", shield)
+        self.assertTrue(serving.line.endswith(f" serves {NAME}, shield\n"), serving.line)
+        text = "the model"
+        expected = json.loads(self.succeeds_quietly("classify", shield, "--json", "--", text))["probabilities"]
+        response = self.moderate(serving, model="shield", input=text)
+        self.assertEqual(response.status, 200, response.body)
+        scores = response.json()["results"][0]["category_scores"]
+        self.assertEqual(list(scores), list(expected))
+        for policy, score in expected.items():
+            self.assertAlmostEqual(scores[policy], score, places=5)
+        # The most texts of a request find room.
+        self.assertEqual(len(self.moderate(serving, model="shield", input=["x"] * 64).json()["results"]), 64)
+        self.assertEqual(self.moderate(serving, model=NAME, input=text).code, "wrong_model")
+        self.fails(1, "serve", TOY, "--port", 0, "--guard", f"guard={TOY}", says="--guard: guard does not answer as a ShieldGemma",
+                   cure="ShieldGemma's family")
+
+    def moderate(self, serving, **fields):
+        return serving.ask(request("POST", "/v1/moderations", fields))
 
     def test_models_that_do_not_fit(self):
         self.fails(1, "serve", "-q", TOY, "--port", 0, "--context", "16m", "--batch-size", 1024,

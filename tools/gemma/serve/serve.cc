@@ -69,6 +69,7 @@ void NoteOpenFile(const std::string& path) {
 }
 
 absl::Status Serve(ServeOptions options) {
+  FillDefaults(&options);
   GEMMA_RETURN_IF_ERROR(CheckServe(options));
   if (!options.key_file.empty()) {
     GEMMA_ASSIGN_OR_RETURN(options.http.access.keys,
@@ -155,6 +156,7 @@ servers cannot use it. No request reads a file or opens a connection.
 Examples:
   gemma serve gemma-3-270m
   gemma serve gemma-3-1b-it-q4 small=gemma-3-270m --port 8000
+  gemma serve gemma-3-1b-it-q4 --guard shieldgemma-2b/
 
 )");
   command->callback([=] { *action = [=] { return Serve(*options); }; });

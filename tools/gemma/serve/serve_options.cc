@@ -1,5 +1,6 @@
 #include "tools/gemma/serve/serve_options.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/ascii.h"
@@ -14,6 +15,10 @@ namespace gemma::tools {
 namespace {
 
 constexpr size_t kMaxSeconds = 86400;
+
+// A client may fill half of it: with 64 texts for each of the four policies of
+// a ShieldGemma, the most that /v1/moderations takes.
+constexpr size_t kMaxQueued = 512;
 
 void AddAddress(CLI::App& command, ServeOptions* options) {
   AddText(command, "--host", "HOST", &options->host,
@@ -57,14 +62,17 @@ void AddAccess(CLI::App& command, ServeOptions* options) {
 void AddLimits(CLI::App& command, ServeOptions* options) {
   HttpLimits& http = options->http.limits;
   EngineOptions& engine = options->engine;
-  engine.max_queued = engine.max_queued_per_client = 128;
+  engine.max_queued = kMaxQueued;
+  engine.max_queued_per_client = 0;  // FillDefaults sets it
   AddNumber(command, "--max-queued", &engine.max_queued, 1, 1000000,
-            "The most requests of a model that wait; further ones\n"
+            "The most requests of a model that wait, each text of a\n"
+            "request and each of its n answers counted; further ones\n"
             "get status 429");
   AddNumber(command, "--max-queued-per-client", &engine.max_queued_per_client,
             1, 1000000,
             "The most requests of one client that wait: of a key, or\n"
-            "of an address");
+            "of an address",
+            "half of --max-queued");
   AddParsed(command, "--timeout", "X",
             "Time limit in seconds for each request, with the time\n"
             "in which it waits; 0: no limit",
@@ -118,6 +126,9 @@ void AddServeOptions(CLI::App& command, ServeOptions* options) {
                    "pulled name, or by the file's name without its ending;\n"
                    "NAME=MODEL gives another name")
       ->required();
+  AddText(command, "--guard", "MODEL", &options->guard,
+          "A ShieldGemma, which answers /v1/moderations; MODEL or\n"
+          "NAME=MODEL, served as the others are");
   AddAddress(command, options);
   AddNumber(command, "--batch-size", &options->engine.max_sequences, 1,
             kMaxSequences, "Number of requests of a model computed together");
@@ -129,6 +140,13 @@ void AddServeOptions(CLI::App& command, ServeOptions* options) {
                    "Also log the texts of requests");
   AddQuiet(command, &options->quiet);
   command.add_flag("-v,--verbose", options->verbose, "Also log connections");
+}
+
+void FillDefaults(ServeOptions* options) {
+  EngineOptions& engine = options->engine;
+  if (engine.max_queued_per_client == 0) {
+    engine.max_queued_per_client = std::max<size_t>(1, engine.max_queued / 2);
+  }
 }
 
 absl::Status CheckServe(const ServeOptions& options) {

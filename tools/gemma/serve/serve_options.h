@@ -17,6 +17,7 @@ namespace gemma::tools {
 
 struct ServeOptions {
   std::vector<std::string> models;  // MODEL or NAME=MODEL
+  std::string guard;                // a ShieldGemma, as in models; or ""
   ModelOptions model;               // of each, without its path
   EngineOptions engine;             // of each
   ServerOptions core;
@@ -35,6 +36,9 @@ struct ServeOptions {
 };
 
 void AddServeOptions(CLI::App& command, ServeOptions* options);
+
+// Sets what depends on other options.
+void FillDefaults(ServeOptions* options);
 
 // An error if options contradict each other.
 absl::Status CheckServe(const ServeOptions& options);

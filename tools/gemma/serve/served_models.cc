@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -12,8 +13,10 @@
 #include "src/base/messages.h"
 #include "src/base/part_name.h"
 #include "src/base/status_macros.h"
+#include "tools/gemma/cli/policy_options.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/machine/memory.h"
+#include "tools/gemma/machine/model_error.h"
 
 namespace gemma::tools {
 namespace {
@@ -47,10 +50,14 @@ size_t DefaultTokens(const Model& model) {
              : DefaultContext(model);
 }
 
-ModelOptions OptionsOf(const ServeOptions& options, const std::string& model) {
+ModelOptions OptionsOf(const ServeOptions& options, const NamedModel& model) {
   ModelOptions result = options.model;
-  result.path = model;
+  result.path = model.model;
   result.quiet = options.quiet;
+  if (model.moderates) {  // these belong to the model that answers
+    result.adapters.clear();
+    result.chat_template = ModelOptions().chat_template;
+  }
   return result;
 }
 
@@ -96,14 +103,52 @@ MemoryPlan PlanOf(const std::vector<ServedModel>& models) {
   return plan;
 }
 
+// An error if the models do not fit. Gives them the rest of the memory to keep
+// beginnings of prompts for reuse.
+absl::Status FitMemory(const ServeOptions& options,
+                       std::vector<ServedModel>* models) {
+  if (options.model.ignore_memory) return absl::OkStatus();
+  const MemoryPlan plan = PlanOf(*models);
+  const Memory memory = ReadMemory();
+  GEMMA_RETURN_IF_ERROR(CheckMemory(plan, memory));
+  const uint64_t left = BytesLeft(plan, memory) / models->size();
+  for (ServedModel& model : *models) {
+    model.options.reuse_bytes = std::min(model.options.reuse_bytes, left);
+  }
+  return absl::OkStatus();
+}
+
+// An error if the model does not answer Yes or No, as a ShieldGemma does.
+absl::Status CheckGuard(const ServedModel& guard) {
+  ClassifierOptions options;
+  options.max_tokens = guard.options.max_tokens;
+  options.cache_format = guard.options.cache_format;
+  GEMMA_ASSIGN_OR_RETURN(Classifier classifier,
+                         NewClassifier(guard.model, std::move(options)));
+  const std::vector<Policy> policies = ShieldPolicies();
+  const absl::Status status =
+      classifier.Classify({"Hello", std::nullopt}, {policies.data(), 1})
+          .status();
+  if (!status.ok()) {
+    return absl::Status(status.code(),
+                        absl::StrCat("--guard: ", status.message()));
+  }
+  const std::string why = WhyNoShield(guard.name, classifier.stats());
+  if (why.empty()) return absl::OkStatus();
+  return WithCure(
+      absl::FailedPreconditionError(absl::StrCat("--guard: ", why)),
+      "give a model of ShieldGemma's family; its probabilities would mean "
+      "nothing");
+}
+
 }  // namespace
 
 absl::StatusOr<NamedModel> ParseNamedModel(const std::string& word) {
   const size_t at = word.find('=');
   if (at == std::string::npos || Exists(word)) {
-    return NamedModel{Exists(word) ? NameOfPath(word) : word, word};
+    return NamedModel{Exists(word) ? NameOfPath(word) : word, word, false};
   }
-  NamedModel named = {word.substr(0, at), word.substr(at + 1)};
+  NamedModel named = {word.substr(0, at), word.substr(at + 1), false};
   if (named.name.empty() || named.model.empty() ||
       named.name.size() > kMaxName || !IsPrintable(named.name)) {
     return UsageError(absl::StrCat(Quoted(word),
@@ -116,17 +161,19 @@ absl::StatusOr<NamedModel> ParseNamedModel(const std::string& word) {
 
 absl::StatusOr<std::vector<NamedModel>> FindServedModels(
     const ServeOptions& options) {
+  std::vector<std::string> words = options.models;
+  if (!options.guard.empty()) words.push_back(options.guard);
   std::vector<NamedModel> models;
-  for (const std::string& word : options.models) {
+  for (const std::string& word : words) {
     GEMMA_ASSIGN_OR_RETURN(NamedModel model, ParseNamedModel(word));
+    model.moderates = models.size() == options.models.size();
     for (const NamedModel& other : models) {
       if (other.name != model.name) continue;
       return WithCure(UsageError(absl::StrCat("two models have the name ",
                                               Quoted(model.name))),
                       "NAME=MODEL gives a model another name");
     }
-    GEMMA_RETURN_IF_ERROR(
-        ReadOutline(OptionsOf(options, model.model)).status());
+    GEMMA_RETURN_IF_ERROR(ReadOutline(OptionsOf(options, model)).status());
     models.push_back(std::move(model));
   }
   return models;
@@ -136,9 +183,9 @@ absl::StatusOr<std::vector<ServedModel>> LoadServedModels(
     const ServeOptions& options, const std::vector<NamedModel>& models) {
   std::vector<ServedModel> served;
   for (const NamedModel& named : models) {
-    ModelOptions model_options = OptionsOf(options, named.model);
+    ModelOptions model_options = OptionsOf(options, named);
     GEMMA_ASSIGN_OR_RETURN(const Model outline, ReadOutline(model_options));
-    model_options.embeds = IsEmbedder(outline);
+    model_options.embeds = IsEmbedder(outline) && !named.moderates;
     GEMMA_ASSIGN_OR_RETURN(Model model, LoadModel(model_options));
     NoteLongContext(model, model_options);
     const SessionOptions session =
@@ -148,16 +195,11 @@ absl::StatusOr<std::vector<ServedModel>> LoadServedModels(
                             ? std::min(session.max_tokens, DefaultTokens(model))
                             : session.max_tokens;
     engine.cache_format = session.cache_format;
-    served.push_back({named.name, std::move(model), engine});
+    served.push_back({named.name, std::move(model), engine, named.moderates});
   }
-  if (options.model.ignore_memory) return served;
-  const MemoryPlan plan = PlanOf(served);
-  const Memory memory = ReadMemory();
-  GEMMA_RETURN_IF_ERROR(CheckMemory(plan, memory));
-  // The rest of the memory may keep beginnings of prompts for reuse.
-  const uint64_t left = BytesLeft(plan, memory) / served.size();
-  for (ServedModel& model : served) {
-    model.options.reuse_bytes = std::min(model.options.reuse_bytes, left);
+  GEMMA_RETURN_IF_ERROR(FitMemory(options, &served));
+  for (const ServedModel& model : served) {
+    if (model.moderates) GEMMA_RETURN_IF_ERROR(CheckGuard(model));
   }
   return served;
 }

@@ -15,20 +15,22 @@ namespace gemma::tools {
 
 // A word of the command line: MODEL or NAME=MODEL.
 struct NamedModel {
-  std::string name;   // for clients
-  std::string model;  // a path, or the name of a pulled model
+  std::string name;        // for clients
+  std::string model;       // a path, or the name of a pulled model
+  bool moderates = false;  // --guard names it
 };
 
 // Returns the name that clients use and the model. A path with "=" in it is no
 // NAME=MODEL if the file exists.
 absl::StatusOr<NamedModel> ParseNamedModel(const std::string& word);
 
-// Returns all of options.models, or an error about a name that occurs twice or
-// a model that cannot be read. Reads no weights.
+// Returns all of options.models and options.guard, or an error about a name
+// that occurs twice or a model that cannot be read. Reads no weights.
 absl::StatusOr<std::vector<NamedModel>> FindServedModels(
     const ServeOptions& options);
 
-// Loads the models, and plans the memory of their engines together.
+// Loads the models, and plans the memory of their engines together. Fails if
+// the guard does not answer as a ShieldGemma.
 absl::StatusOr<std::vector<ServedModel>> LoadServedModels(
     const ServeOptions& options, const std::vector<NamedModel>& models);
 
