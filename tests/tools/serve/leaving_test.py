@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """gemma serve and clients that leave, read slowly or come in crowds, and how it ends."""
+import re
 import signal
 import socket
 import struct
+import threading
 import time
 import unittest
 
@@ -23,6 +25,12 @@ class LeavingTest(ServeTest):
         (leave or type(client).close)(client)
         self.assertIn("(the client left)", self.serving.logged(f" {name}"))
 
+    def until_running(self, number):
+        deadline = time.monotonic() + SECONDS
+        while not re.search(rb"^gemma:num_requests_running\{.*\} %d(\.0)?$" % number, self.ask(request(path="/metrics")).body,
+                            re.MULTILINE):
+            self.assertLess(time.monotonic(), deadline)
+
     def runs_next(self):
         begin = time.monotonic()
         self.ask(completion())
@@ -32,11 +40,11 @@ class LeavingTest(ServeTest):
         for i, leave in enumerate((None, reset, lambda client: client.socket.shutdown(socket.SHUT_WR))):
             for stream in (True, False):
                 name = f"answer-{i}-{stream}"
+                self.until_running(0)
                 client = self.connect().send(endless(stream=stream, X_Request_Id=name))
                 if stream:
                     client.until(b"data: ")
-                else:
-                    time.sleep(0.1)
+                self.until_running(1)  # RST discards what the server has not read
                 self.leaves(client, name, leave)
                 self.runs_next()
 
@@ -119,8 +127,24 @@ class CrowdTest(ServeTest):
             self.assertLess(time.monotonic(), deadline)
 
     def test_streams_get_comments(self):
-        client = self.connect().send(completion(prompt="the cat " * 20000, stream=True))
-        client.until(b": ping\n\n")
+        serving = self.starts("--batch-size", "1", "--ping", "1", *LONG)
+        clients = [serving.connect() for _ in range(2)]
+        for client in clients:
+            self.addCleanup(client.close)
+        clients[0].send(endless(stream=True)).until(b"data: ")
+        clients[1].send(completion(stream=True)).until(b": ping\n\n")  # waits for the first
+
+    def test_clients_share_a_queue(self):
+        serving = self.starts("--batch-size", "1", "--max-queued", "4", *LONG)
+
+        def asks(source):
+            client = serving.connect(source=source)
+            self.addCleanup(client.close)
+            return client.send(endless(stream=True)).until(b"\r\n\r\n").data
+
+        for source, statuses in (("127.0.0.1", (200, 200, 200, 429)), ("127.0.0.2", (200, 200, 429))):
+            for status in statuses:
+                self.assertIn(b"HTTP/1.1 %d " % status, asks(source))
 
 
 class EndTest(ServeTest):
@@ -145,21 +169,37 @@ class EndTest(ServeTest):
 
     def test_grace_ends(self):
         serving = self.starts("--grace", 1, *LONG)
-        client = serving.connect().send(endless())
+        client = serving.connect().send(endless(stream=True)).until(b"data: ")
         self.addCleanup(client.close)
-        time.sleep(0.1)
         self.assertEqual(serving.stop(signal.SIGINT), 0)
         serving.logged("1 connections did not finish in time")
         serving.logged(r"\(the server ends\)")
 
     def test_second_signal_ends_at_once(self):
         serving = self.starts("--grace", 1000, *LONG)
-        client = serving.connect().send(endless())
+        client = serving.connect().send(endless(stream=True)).until(b"data: ")
         self.addCleanup(client.close)
-        time.sleep(0.1)
         serving.process.send_signal(signal.SIGTERM)
         serving.logged("ending within 1000 s")
         self.assertEqual(serving.stop(signal.SIGTERM), 128 + signal.SIGTERM)
+
+    def test_ends_while_clients_connect(self):
+        for _ in range(3):
+            serving = self.starts("-q", "--grace", SECONDS)
+            crowd = [threading.Thread(target=self.connects, args=(serving,)) for _ in range(4)]
+            for thread in crowd:
+                thread.start()
+            self.assertEqual(serving.stop(), 0)
+            for thread in crowd:
+                thread.join()
+
+    @staticmethod
+    def connects(serving):
+        try:
+            while True:
+                serving.connect().close()
+        except ConnectionError:
+            pass
 
     def test_quiet_logs_nothing(self):
         serving = self.starts("-q")

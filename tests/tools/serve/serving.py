@@ -58,11 +58,13 @@ class Response:
 class Client:
     """A connection. Numbers its requests with X-Request-Id, which the log repeats."""
 
-    def __init__(self, address, tls=None, receive_bytes=None):
+    def __init__(self, address, tls=None, receive_bytes=None, source=None):
         self.socket = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.socket.settimeout(SECONDS)
+        if source:
+            self.socket.bind((source, 0))
         try:
             self.socket.connect(address)
         except OSError:

@@ -3,9 +3,9 @@
 #include <atomic>
 #include <boost/asio/post.hpp>
 #include <chrono>
+#include <thread>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tools/gemma/serve/response_text.h"
 
@@ -14,7 +14,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-// Of a body that nobody reads, after its response.
+// The most bytes of a body that nobody reads, after its response.
 constexpr size_t kMaxThrownAway = size_t{16} << 20;
 
 }  // namespace
@@ -28,18 +28,24 @@ class Connection::Wake : public std::enable_shared_from_this<Wake> {
   void SetGone() { is_gone_.store(true); }
   bool is_gone() const { return is_gone_.load(); }
 
-  void Set() {
+  void Set() noexcept {
     if (is_set_.exchange(true)) return;
-    asio::post(io_, [self = shared_from_this()] {
-      self->is_set_.store(false);
-      const std::shared_ptr<Connection> connection = self->connection_.lock();
-      if (connection != nullptr && connection->wake_ == self) {
-        connection->Pump();
-      }
-    });
+    try {
+      asio::post(io_, [self = shared_from_this()] { self->Ring(); });
+    } catch (...) {
+      is_set_.store(false);  // OnTime will look
+    }
   }
 
  private:
+  void Ring() {
+    is_set_.store(false);
+    const std::shared_ptr<Connection> connection = connection_.lock();
+    if (connection != nullptr && connection->wake_.get() == this) {
+      connection->Step([&] { connection->Pump(); });
+    }
+  }
+
   asio::io_context& io_;
   const std::weak_ptr<Connection> connection_;
   std::atomic<bool> is_set_ = false;
@@ -53,31 +59,36 @@ Connection::Connection(HttpShared& shared, std::unique_ptr<Stream> stream,
       stream_(std::move(stream)),
       peer_(std::move(peer)),
       timer_(shared.io) {
+  size_t& of_client = shared_.per_client[peer_.counted];
   shared_.connections.insert(this);
-  ++shared_.per_client[peer_.counted];
+  ++of_client;  // last, because the others may throw
 }
 
 Connection::~Connection() { Close(""); }
 
 void Connection::Start() {
   shared_.log.Event(peer_.name, "connected");
-  SetTimer(limits_.head_seconds);
-  stream_->Begin(
-      [self = shared_from_this()](const Stream::Error& error, size_t) {
-        if (self->state_ != State::kBegins) return;
-        if (error) return self->Close("no handshake of TLS");
-        self->state_ = State::kReceives;
-        self->Read();
-      });
+  Step([this] {
+    SetTimer(limits_.head_seconds);
+    stream_->Begin(
+        [self = shared_from_this()](const Stream::Error& error, size_t) {
+          if (self->state_ != State::kBegins) return;
+          if (error) return self->Close("no handshake of TLS");
+          self->state_ = State::kReceives;
+          self->Step([&] { self->Read(); });
+        });
+  });
 }
 
 void Connection::Refuse(const HttpProblem& problem) {
-  state_ = State::kReceives;
-  stays_open_ = false;
-  logged_ = {};
-  logged_.peer = peer_.name;
-  Reply(problem);
-  Read();
+  Step([&] {
+    state_ = State::kReceives;
+    stays_open_ = false;
+    logged_ = {};
+    logged_.peer = peer_.name;
+    Reply(problem);
+    Read();
+  });
 }
 
 void Connection::Drain() {
@@ -86,7 +97,7 @@ void Connection::Drain() {
   if (is_idle) Close("idle, and the server ends");
 }
 
-void Connection::Close(std::string_view why) {
+void Connection::Close(std::string_view why) noexcept {
   if (state_ == State::kClosed) return;
   if (state_ == State::kAnswers) Log(why);
   shared_.log.Event(peer_.name, why.empty() ? "closed" : why);
@@ -111,8 +122,10 @@ void Connection::Read() {
       [self = shared_from_this()](const Stream::Error& error, size_t size) {
         if (self->state_ == State::kClosed) return;
         if (error) return self->OnEnd("the client left");
-        self->OnRead(size);
-        self->Read();
+        self->Step([&] {
+          self->OnRead(size);
+          self->Read();
+        });
       });
 }
 
@@ -144,7 +157,9 @@ void Connection::Receive() {
   while (state_ == State::kReceives) {
     if (!reader_.has_value()) {
       // Some clients end a body with an empty line that its length leaves out.
-      while (absl::StartsWith(input_, "\r\n")) input_.erase(0, 2);
+      size_t begin = 0;
+      while (input_.compare(begin, 2, "\r\n") == 0) begin += 2;
+      input_.erase(0, begin);
       if (input_.empty()) return;
       reader_.emplace(limits_);
       stopwatch_ = Stopwatch();
@@ -228,19 +243,36 @@ void Connection::Dispatch() {
   if (request.body.empty()) {
     return OnExchange(shared_.server.Handle(std::move(request), on_ready));
   }
-  asio::post(
-      shared_.readers, [self = shared_from_this(), wake = wake_, on_ready,
-                        request = std::move(request)]() mutable {
-        auto exchange =
-            std::make_shared<absl::StatusOr<Exchange>>(absl::CancelledError());
-        if (!wake->is_gone()) {
-          *exchange = self->shared_.server.Handle(std::move(request), on_ready);
-        }
-        asio::io_context& io = self->shared_.io;
-        asio::post(io, [self = std::move(self), exchange] {
-          self->OnExchange(std::move(*exchange));
-        });
+  // Made here, so that only this thread needs memory.
+  auto exchange =
+      std::make_shared<absl::StatusOr<Exchange>>(absl::CancelledError());
+  asio::post(shared_.readers, [self = shared_from_this(), wake = wake_,
+                               on_ready, exchange,
+                               request = std::move(request)]() mutable {
+    try {
+      if (!wake->is_gone()) {
+        *exchange = self->shared_.server.Handle(std::move(request), on_ready);
+      }
+    } catch (...) {
+      *exchange = absl::ResourceExhaustedError("");
+    }
+    HandOver(self, *wake, exchange);
+  });
+}
+
+void Connection::HandOver(
+    const std::shared_ptr<Connection>& self, const Wake& wake,
+    const std::shared_ptr<absl::StatusOr<Exchange>>& exchange) noexcept {
+  while (true) {
+    try {
+      return asio::post(self->shared_.io, [self, exchange] {
+        self->Step([&] { self->OnExchange(std::move(*exchange)); });
       });
+    } catch (...) {
+      if (wake.is_gone()) return;
+      std::this_thread::sleep_for(kMemoryWait);
+    }
+  }
 }
 
 void Connection::OnExchange(absl::StatusOr<Exchange> exchange) {
@@ -269,7 +301,9 @@ void Connection::SetTimer(size_t seconds) {
   }
   timer_.expires_after(std::chrono::seconds(seconds));
   timer_.async_wait([self = shared_from_this(), number](const auto& error) {
-    if (!error && self->timer_number_ == number) self->OnTime();
+    if (!error && self->timer_number_ == number) {
+      self->Step([&] { self->OnTime(); });
+    }
   });
 }
 
@@ -284,7 +318,8 @@ void Connection::OnTime() {
     case State::kAnswers:
       if (writes_) return Close("the client reads too slowly");
       if (exchange_.has_value()) exchange_->Ping();
-      return SetTimer(limits_.ping_seconds);
+      SetTimer(limits_.ping_seconds);
+      return Pump();
     case State::kLingers:
       return Close("");
     case State::kClosed:

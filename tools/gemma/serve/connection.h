@@ -45,7 +45,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Ends after the present request; at once, if there is none.
   void Drain();
   // Ends at once. `why`: for the log.
-  void Close(std::string_view why);
+  void Close(std::string_view why) noexcept;
 
  private:
   enum class State {
@@ -58,6 +58,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Calls Pump on the I/O thread, from any thread.
   class Wake;
 
+  // Calls a function, and closes the connection if it throws: memory is short,
+  // and nothing else would go on with the connection.
+  template <class Function>
+  void Step(const Function& function) noexcept {
+    try {
+      function();
+    } catch (...) {
+      Close("the server has no memory for it");
+    }
+  }
+
   void Read();
   void OnRead(size_t size);
   void OnEnd(std::string_view why);
@@ -68,6 +79,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool ReserveBody();
   void ReleaseBody();
   void Dispatch();
+  // Calls OnExchange on the I/O thread, from another one.
+  static void HandOver(
+      const std::shared_ptr<Connection>& self, const Wake& wake,
+      const std::shared_ptr<absl::StatusOr<Exchange>>& exchange) noexcept;
   void OnExchange(absl::StatusOr<Exchange> exchange);
   void AnswerOptions();
 

@@ -107,7 +107,7 @@ void Connection::OnWritten(size_t size) {
         [self = shared_from_this()](const Stream::Error& error, size_t count) {
           if (self->state_ == State::kClosed) return;
           if (error) return self->Close("the client left");
-          self->OnWritten(count);
+          self->Step([&] { self->OnWritten(count); });
         });
     return;
   }
@@ -150,7 +150,7 @@ void Connection::Linger() {
 void Connection::Log(std::string_view why) {
   logged_.bytes = num_body_bytes_;
   logged_.seconds = stopwatch_.seconds();
-  logged_.ended = std::string(why);
+  logged_.ended = why;
   shared_.log.Request(logged_);
 }
 

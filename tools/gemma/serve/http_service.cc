@@ -12,6 +12,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <list>
 #include <mutex>
 #include <new>
@@ -51,9 +52,14 @@ class HttpService::Impl {
   }
 
   ~Impl() {
-    asio::post(shared_.io, [this] { End(); });
+    Post([this] { End(); });
     if (thread_.joinable()) thread_.join();
     shared_.readers.join();
+    // What the readers still posted holds requests, whose engines may wake the
+    // I/O thread for as long as they exist.
+    shared_.io.restart();
+    while (!RunSome([this] { shared_.io.poll(); })) continue;
+    shared_.on_closed = nullptr;
   }
 
   absl::Status Start(std::vector<ListenSocket> sockets) {
@@ -68,7 +74,6 @@ class HttpService::Impl {
                                socket.ReleaseFd(), error);
       if (error) return absl::InternalError(error.message());
     }
-    for (Listener& listener : listeners_) Accept(listener);
     try {
       thread_ = std::thread([this] { Run(); });
     } catch (const std::system_error& error) {
@@ -78,12 +83,12 @@ class HttpService::Impl {
   }
 
   size_t Drain(size_t seconds) {
-    asio::post(shared_.io, [this] { BeginDrain(); });
+    Post([this] { BeginDrain(); });
     std::unique_lock lock(mutex_);
     drained_.wait_for(lock, std::chrono::seconds(seconds),
                       [this] { return is_drained_; });
     lock.unlock();
-    asio::post(shared_.io, [this] { End(); });
+    Post([this] { End(); });
     if (thread_.joinable()) thread_.join();
     return num_unfinished_;
   }
@@ -96,41 +101,84 @@ class HttpService::Impl {
     Protocol::socket socket;  // the next connection's
     Protocol::endpoint peer;
     asio::steady_timer pause;
+    bool is_armed = false;  // a connection, or the end of the pause, is awaited
   };
 
-  void Run() {
+  // Calls a function on the I/O thread, even if memory is short now.
+  template <class Function>
+  void Post(const Function& function) {
     while (true) {
       try {
-        shared_.io.run();
+        asio::post(shared_.io, function);
         return;
       } catch (const std::bad_alloc&) {
-        // The operation that had no memory is lost, and mostly its connection.
-        shared_.log.Event("server", "out of memory");
+        std::this_thread::sleep_for(kMemoryWait);
       }
     }
   }
 
-  void Accept(Listener& listener) {
-    listener.acceptor.async_accept(
-        listener.socket, listener.peer, [this, &listener](const auto& error) {
-          if (error == asio::error::operation_aborted) return;
-          if (error) {
-            // Too many open files, mostly: others will be closed.
-            listener.pause.expires_after(std::chrono::milliseconds(100));
-            listener.pause.async_wait([this, &listener](const auto& aborted) {
-              if (!aborted) Accept(listener);
-            });
-            return;
-          }
-          OnAccept(listener);
-          Accept(listener);
-        });
+  // Returns whether the function did not throw.
+  template <class Function>
+  bool RunSome(const Function& function) noexcept {
+    try {
+      function();
+      return true;
+    } catch (const std::exception& error) {
+      shared_.log.Event("server", error.what());
+    } catch (...) {
+      shared_.log.Event("server", "an unknown error");
+    }
+    return false;
   }
 
-  void OnAccept(Listener& listener) {
+  void Run() {
+    const auto run = [this] {
+      for (Listener& listener : listeners_) {
+        if (!listener.is_armed) Accept(listener);
+      }
+      shared_.io.run();
+    };
+    // Connections catch their own errors. This one is of a listener that had no
+    // memory to accept the next connection, so it tries again.
+    while (!RunSome(run)) std::this_thread::sleep_for(kMemoryWait);
+  }
+
+  void Accept(Listener& listener) {
+    if (!listener.acceptor.is_open()) return;
+    listener.acceptor.async_accept(
+        listener.socket, listener.peer,
+        [this, &listener](const auto& error) { OnAccept(listener, error); });
+    listener.is_armed = true;
+  }
+
+  void OnAccept(Listener& listener, const boost::system::error_code& error) {
+    listener.is_armed = false;
+    if (!listener.acceptor.is_open()) {
+      // It was accepted just before the listener was closed.
+      boost::system::error_code ignored;
+      listener.socket.close(ignored);
+      return;
+    }
+    if (error) return Pause(listener);
     Protocol::socket socket = std::move(listener.socket);
     listener.socket = Protocol::socket(shared_.io);
-    Peer peer = PeerOf(reinterpret_cast<const sockaddr*>(listener.peer.data()));
+    const Protocol::endpoint peer = listener.peer;
+    Accept(listener);
+    RunSome([&] { Serve(std::move(socket), peer); });
+  }
+
+  // Waits: mostly, too many files are open, and others will be closed.
+  void Pause(Listener& listener) {
+    listener.pause.expires_after(std::chrono::milliseconds(100));
+    listener.pause.async_wait([this, &listener](const auto&) {
+      listener.is_armed = false;
+      Accept(listener);
+    });
+    listener.is_armed = true;
+  }
+
+  void Serve(Protocol::socket socket, const Protocol::endpoint& endpoint) {
+    Peer peer = PeerOf(reinterpret_cast<const sockaddr*>(endpoint.data()));
     boost::system::error_code ignored;
     if (peer.counted != "unix") {
       socket.set_option(asio::ip::tcp::no_delay(true), ignored);
@@ -167,17 +215,17 @@ class HttpService::Impl {
         ->Refuse(problem);
   }
 
-  // Calls a function for each connection, which it may close.
+  // Calls a function for each connection, which it may close. Needs no memory.
   template <class Function>
   void ForEachConnection(const Function& function) {
-    std::vector<std::shared_ptr<Connection>> connections;
-    for (Connection* connection : shared_.connections) {
+    auto next = shared_.connections.begin();
+    while (next != shared_.connections.end()) {
+      Connection* const connection = *next++;
       // Those that are just being destroyed have no owner.
-      if (auto owned = connection->weak_from_this().lock()) {
-        connections.push_back(std::move(owned));
+      if (const auto owned = connection->weak_from_this().lock()) {
+        function(*owned);
       }
     }
-    for (const auto& connection : connections) function(*connection);
   }
 
   void StopListening() {

@@ -6,6 +6,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <map>
@@ -20,6 +21,9 @@
 namespace gemma::tools {
 
 class Connection;
+
+// How long to wait before trying again what found no memory.
+constexpr auto kMemoryWait = std::chrono::milliseconds(10);
 
 // How the connections of a server behave.
 struct HttpOptions {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <new>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -27,6 +28,21 @@ std::string Now() {
                           absl::UTCTimeZone());
 }
 
+std::string LineOf(const LoggedRequest& request) {
+  const std::string_view path =
+      std::string_view(request.target).substr(0, request.target.find('?'));
+  std::string line =
+      absl::StrFormat("%s %s \"%s %s\" %d %d B %.3f s", Now(), request.peer,
+                      Printable(request.method), Printable(path, kMaxTarget),
+                      request.status, request.bytes, request.seconds);
+  if (!request.id.empty()) absl::StrAppend(&line, " ", Printable(request.id));
+  if (!request.ended.empty()) absl::StrAppend(&line, " (", request.ended, ")");
+  if (!request.body.empty()) {
+    absl::StrAppend(&line, " ", Printable(request.body, kMaxBody));
+  }
+  return line;
+}
+
 }  // namespace
 
 RequestLog::RequestLog(LogLevel level) : level_(level) {
@@ -42,34 +58,41 @@ RequestLog::~RequestLog() {
   if (thread_.joinable()) thread_.join();
 }
 
-void RequestLog::Request(const LoggedRequest& request) {
+void RequestLog::Request(const LoggedRequest& request) noexcept {
   if (level_ == LogLevel::kQuiet) return;
-  const std::string_view path =
-      std::string_view(request.target).substr(0, request.target.find('?'));
-  std::string line =
-      absl::StrFormat("%s %s \"%s %s\" %d %d B %.3f s", Now(), request.peer,
-                      Printable(request.method), Printable(path, kMaxTarget),
-                      request.status, request.bytes, request.seconds);
-  if (!request.id.empty()) absl::StrAppend(&line, " ", Printable(request.id));
-  if (!request.ended.empty()) absl::StrAppend(&line, " (", request.ended, ")");
-  if (!request.body.empty()) {
-    absl::StrAppend(&line, " ", Printable(request.body, kMaxBody));
+  Add([&] { return LineOf(request); });
+}
+
+void RequestLog::Event(std::string_view peer, std::string_view what) noexcept {
+  if (level_ != LogLevel::kAll) return;
+  Add([&] { return absl::StrCat(Now(), " ", peer, " ", what); });
+}
+
+template <class Function>
+void RequestLog::Add(const Function& line) noexcept {
+  try {
+    const std::string text = absl::StrCat(line(), "\n");
+    const std::lock_guard lock(mutex_);
+    if (waiting_.size() + text.size() <= kMaxWaiting) {
+      waiting_.append(text);
+      changed_.notify_one();
+      return;
+    }
+  } catch (const std::bad_alloc&) {
   }
-  Add(line);
-}
-
-void RequestLog::Event(std::string_view peer, std::string_view what) {
-  if (level_ == LogLevel::kAll) Add(absl::StrCat(Now(), " ", peer, " ", what));
-}
-
-void RequestLog::Add(std::string_view line) {
   const std::lock_guard lock(mutex_);
-  if (waiting_.size() + line.size() > kMaxWaiting) {
-    ++num_lost_;
-    return;
+  ++num_lost_;
+}
+
+std::string RequestLog::TakeLines() {
+  std::string lines = std::exchange(waiting_, std::string());
+  if (num_lost_ == 0) return lines;
+  try {
+    absl::StrAppend(&lines, Now(), " ", num_lost_, " lines were lost here\n");
+    num_lost_ = 0;
+  } catch (const std::bad_alloc&) {  // later
   }
-  absl::StrAppend(&waiting_, line, "\n");
-  changed_.notify_one();
+  return lines;
 }
 
 void RequestLog::Write() {
@@ -77,10 +100,7 @@ void RequestLog::Write() {
   while (true) {
     changed_.wait(lock, [this] { return ended_ || !waiting_.empty(); });
     if (waiting_.empty()) return;
-    std::string lines = std::exchange(waiting_, std::string());
-    if (const size_t lost = std::exchange(num_lost_, 0); lost > 0) {
-      absl::StrAppend(&lines, Now(), " ", lost, " lines were lost here\n");
-    }
+    const std::string lines = TakeLines();
     lock.unlock();
     Show(lines);
     lock.lock();

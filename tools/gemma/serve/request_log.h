@@ -26,27 +26,31 @@ struct LoggedRequest {
   int status = 0;
   size_t bytes = 0;  // of the response's body
   double seconds = 0;
-  std::string id;     // X-Request-Id, or ""
-  std::string ended;  // why it ended before its response did, or ""
-  std::string body;   // of the request, with --log-prompts
+  std::string id;          // X-Request-Id, or ""
+  std::string_view ended;  // why it ended before its response did, or ""
+  std::string body;        // of the request, with --log-prompts
 };
 
 // Writes lines on a thread of its own, because the reader of standard error may
-// be slow, and the server must not wait for it. Lines that find no room are
-// counted instead. Any thread may call its functions.
+// be slow, and the server must not wait for it. Lines that find no room, or
+// no memory, are counted instead. Any thread may call its functions.
 class RequestLog {
  public:
   explicit RequestLog(LogLevel level);
   // Waits until all lines are written, if somebody reads them.
   ~RequestLog();
 
-  void Request(const LoggedRequest& request);
+  void Request(const LoggedRequest& request) noexcept;
   // Something that happened to a connection.
-  void Event(std::string_view peer, std::string_view what);
+  void Event(std::string_view peer, std::string_view what) noexcept;
 
  private:
-  void Add(std::string_view line);
+  // Adds the line that a function makes.
+  template <class Function>
+  void Add(const Function& line) noexcept;
   void Write();
+  // Returns the lines to write now. Needs the lock.
+  std::string TakeLines();
   void Show(std::string_view lines);
 
   const LogLevel level_;
