@@ -64,6 +64,13 @@ RequestReader::RequestReader(const HttpLimits& limits) : limits_(limits) {
 }
 
 RequestReader::Progress RequestReader::Read(std::string* bytes) {
+  std::string_view rest = *bytes;
+  const Progress progress = ReadFrom(&rest);
+  bytes->erase(0, bytes->size() - rest.size());
+  return progress;
+}
+
+RequestReader::Progress RequestReader::ReadFrom(std::string_view* bytes) {
   while (true) {
     if (problem_) return Progress::kWrong;
     if (has_head_ && !told_head_) {
@@ -73,7 +80,8 @@ RequestReader::Progress RequestReader::Read(std::string* bytes) {
     if (is_done()) return Progress::kComplete;
     if (bytes->empty()) return Progress::kNeedsMore;
     ErrorCode error;
-    bytes->erase(0, put(boost::asio::buffer(*bytes), error));
+    bytes->remove_prefix(
+        put(boost::asio::const_buffer(bytes->data(), bytes->size()), error));
     if (problem_) return Progress::kWrong;
     if (error == http::error::need_more) {
       if (!has_head_ || bytes->size() <= kMaxUnread) {

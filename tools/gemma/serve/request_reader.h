@@ -76,6 +76,8 @@ class RequestReader : private boost::beast::http::basic_parser<true> {
                             ErrorCode& error) override;
   void on_finish_impl(ErrorCode&) override {}
 
+  // Reads the beginning of `*bytes`, and makes them the rest.
+  Progress ReadFrom(std::string_view* bytes);
   // Refuses the request. Sets `*error`, so that parsing stops.
   void Refuse(int status, std::string_view message, ErrorCode* error);
   // Checks the headers that say how long the body is.
