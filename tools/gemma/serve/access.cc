@@ -121,10 +121,12 @@ HttpProblem CheckTarget(const AccessRules& rules, ReceivedRequest* request) {
 
 }  // namespace
 
-ApiKeys::Digest ApiKeys::DigestOf(std::string_view key) {
+std::optional<ApiKeys::Digest> ApiKeys::DigestOf(std::string_view key) {
   Digest digest = {};
-  EVP_Digest(key.data(), key.size(), digest.data(), nullptr, EVP_sha256(),
-             nullptr);
+  if (EVP_Digest(key.data(), key.size(), digest.data(), nullptr, EVP_sha256(),
+                 nullptr) != 1) {
+    return std::nullopt;
+  }
   return digest;
 }
 
@@ -142,7 +144,11 @@ absl::StatusOr<ApiKeys> ApiKeys::Read(const std::string& path) {
             "a key is printable ASCII without blanks, one a line");
       }
     }
-    keys.digests_.push_back(DigestOf(line));
+    const std::optional<Digest> digest = DigestOf(line);
+    if (!digest.has_value()) {
+      return absl::InternalError("OpenSSL cannot compute SHA-256");
+    }
+    keys.digests_.push_back(*digest);
   }
   if (keys.empty()) {
     return WithCure(
@@ -153,11 +159,12 @@ absl::StatusOr<ApiKeys> ApiKeys::Read(const std::string& path) {
 }
 
 size_t ApiKeys::Find(std::string_view key) const {
-  const Digest digest = DigestOf(key);
+  const std::optional<Digest> digest = DigestOf(key);
+  if (!digest.has_value()) return 0;
   size_t found = 0;
   for (size_t i = 0; i < digests_.size(); ++i) {
     const bool equal =
-        CRYPTO_memcmp(digest.data(), digests_[i].data(), digest.size()) == 0;
+        CRYPTO_memcmp(digest->data(), digests_[i].data(), digest->size()) == 0;
     found += equal && found == 0 ? i + 1 : 0;
   }
   return found;

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,19 +25,20 @@ class ApiKeys {
   static absl::StatusOr<ApiKeys> Read(const std::string& path);
 
   bool empty() const { return digests_.empty(); }
-  // Returns the number of the key, from 1, or 0 if it is none of these. Takes
-  // the same time for every wrong key.
+  // Returns the number of the key, from 1, or 0 for a wrong key. Takes the
+  // same time for every wrong key.
   size_t Find(std::string_view key) const;
 
  private:
   using Digest = std::array<uint8_t, 32>;
-  static Digest DigestOf(std::string_view key);
+  // Returns nothing if OpenSSL fails.
+  static std::optional<Digest> DigestOf(std::string_view key);
 
   std::vector<Digest> digests_;
 };
 
 struct AccessRules {
-  ApiKeys keys;  // empty: none is needed
+  ApiKeys keys;  // empty: requests need no key
   // A web page in a browser may reach a local server under a name of its own
   // (DNS rebinding), so names must be known; addresses are safe. Not checked
   // for Unix sockets, which no page reaches.

@@ -10,7 +10,7 @@
 namespace gemma::tools {
 
 struct HttpLimits {
-  // Of one request.
+  // What one request may have.
   size_t head_bytes = size_t{32} << 10;  // its first line and headers
   size_t headers = 100;
   size_t body_bytes = size_t{8} << 20;
