@@ -79,16 +79,19 @@ void CheckBody(const HttpHead& head, std::string_view body) {
     return;
   }
   bool done = false;
+  bool failed = false;
   for (const std::string_view event : absl::StrSplit(body, "\n\n")) {
     if (event.empty()) continue;
-    Require(!done && absl::StartsWith(event, "data: "), event);
+    Require(!done && !failed && absl::StartsWith(event, "data: "), event);
     const std::string_view data = event.substr(6);
     if (data == "[DONE]") {
       done = true;
       continue;
     }
     Require(nlohmann::json::accept(data), "an event is not JSON");
+    failed = nlohmann::json::parse(data).contains("error");
   }
+  Require(done || failed, "a stream has no end");
 }
 
 }  // namespace
