@@ -197,14 +197,14 @@ class AddressTest(CommandTest):
         response = self.moderate(serving, model="shield", input=text)
         self.assertEqual(response.status, 200, response.body)
         scores = response.json()["results"][0]["category_scores"]
-        self.assertEqual(list(scores), list(expected))
+        self.assertEqual(sorted(scores), sorted(expected))
         for policy, score in expected.items():
             self.assertAlmostEqual(scores[policy], score, places=5)
         # The most texts of a request find room.
         self.assertEqual(len(self.moderate(serving, model="shield", input=["x"] * 64).json()["results"]), 64)
         self.assertEqual(self.moderate(serving, model=NAME, input=text).code, "wrong_model")
-        self.fails(1, "serve", TOY, "--port", 0, "--guard", f"guard={TOY}", says="--guard: guard does not answer as a ShieldGemma",
-                   cure="ShieldGemma's family")
+        self.fails(1, "serve", TOY, "--port", 0, "--guard", f"guard={TOY}", says="no piece 'Yes'", cure="shieldgemma")
+        self.fails(2, "serve", TOY, "--port", 0, "--guard", TOY, says="two models have the name", cure="NAME=MODEL")
 
     def moderate(self, serving, **fields):
         return serving.ask(request("POST", "/v1/moderations", fields))

@@ -16,9 +16,9 @@ namespace {
 
 constexpr size_t kMaxSeconds = 86400;
 
-// A client may fill half of it: with 64 texts for each of the four policies of
-// a ShieldGemma, the most that /v1/moderations takes.
-constexpr size_t kMaxQueued = 512;
+// A client may fill half of it: with the most choices that a request may have
+// (ServerOptions), or with two requests of /v1/moderations of the most texts.
+constexpr size_t kMaxQueued = 256;
 
 void AddAddress(CLI::App& command, ServeOptions* options) {
   AddText(command, "--host", "HOST", &options->host,
