@@ -84,8 +84,8 @@ struct GenerateOptions {
   std::optional<std::chrono::steady_clock::time_point> deadline;
   // Whether to guess tokens; the answer is the same.
   Speculation speculation = Speculation::kAuto;
-  // If set, receives each new token before its text, but no stop token.
-  // Generate then computes all logits; the answer is the same.
+  // If set, receives each new token before its text, but no stop token; see
+  // score_stop. Generate then computes all logits; the answer is the same.
   std::function<void(const ScoredToken& token)> on_token;
   // If set, receives each control token of the answer that does not end it,
   // after all text before it; see AnswerParser. Stop strings then do not match
@@ -97,6 +97,8 @@ struct GenerateOptions {
   // computed at most 32 tokens at a time, which may change logits by rounding;
   // see LoadOptions::deterministic.
   bool score_prompt = false;
+  // Whether on_token also receives the stop token that ends the answer.
+  bool score_stop = false;
   // Token counts within the prompt, in ascending order. After each count, a
   // pass ends and the session keeps a checkpoint, for example at the end of a
   // turn. See Session::Checkpoint.

@@ -169,6 +169,7 @@ std::optional<TokenId> Answer::Choose(absl::Span<float> logits) {
     return std::nullopt;
   }
   if (std::binary_search(stop_tokens_.begin(), stop_tokens_.end(), token)) {
+    if (options_.score_stop) reporter_.Report(token);
     End(StopReason::kStopToken);
     return std::nullopt;
   }
