@@ -23,8 +23,9 @@ using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
 // A request of HTTP, as a transport received it. It is not trusted.
 struct HttpRequest {
-  std::string method = {};   // "GET", "POST", ...
-  std::string target = {};   // path and query; the query is ignored
+  std::string method = {};  // "GET", "POST", ...
+  // Path and query. Of the query, only `model` of /tokenizer_info is read.
+  std::string target = {};
   HttpHeaders headers = {};  // names in any case; see Server::Handle
   std::string body = {};     // all of it
   // Whom the request counts against: an API key or an address. Clients take
@@ -85,6 +86,9 @@ struct ServerOptions {
   // The most bytes of a stream that wait for Exchange::Take. A reader that is
   // slower loses its own request: the stream ends with an error.
   size_t max_stream_bytes = size_t{4} << 20;
+  // The most bytes of texts and log-probabilities of a response that is no
+  // stream. A larger one ends with status 400 and code "response_too_large".
+  size_t max_response_bytes = size_t{64} << 20;
   // The most choices of a request: its prompts, times `n`.
   size_t max_choices = 128;
   // The seconds that a request may take, its time in the queue included,
@@ -111,7 +115,7 @@ struct ServedModel {
 //   GET  /ready                200 after Open and before Drain, else 503
 //   GET  /metrics              counts and times, for Prometheus
 //   GET  /v1/models            the models; /v1/models/NAME is one of them
-//   GET  /tokenizer_info       the tokens that begin and end texts
+//   GET  /tokenizer_info       the tokens that begin and end texts, of ?model=
 //   POST /tokenize             a text, or the messages of a chat, as tokens
 //   POST /detokenize           tokens as text
 //   POST /v1/completions       continues texts, or fills gaps (suffix)
@@ -122,10 +126,10 @@ struct ServedModel {
 //   POST /v1/moderations       whether texts violate policies
 //
 // Requests and responses have the fields of OpenAI's API, and more;
-// src/serve/README.md lists them. A field
-// that would change the answer and is not done is refused with status 400,
-// whose error names it; so is a field that the server does not know. Texts
-// never become control tokens. Errors have the form
+// src/serve/README.md lists them. A field that would change the answer and is
+// not done is refused with status 400, whose error names it; so is a field that
+// the server does not know. Texts never become control tokens. Errors have the
+// form
 //   {"error": {"message", "type", "param", "code"}}
 class GEMMA_EXPORT Server {
  public:
@@ -158,8 +162,8 @@ class GEMMA_EXPORT Server {
   //
   // These headers count: Content-Type, which must be application/json for a
   // request with a body, so that no web page can send one unasked; and
-  // X-Request-Id, which the response repeats. If there is none, the server
-  // makes one.
+  // X-Request-Id, which the response repeats. Without this header, the server
+  // makes an id.
   //
   // ResourceExhausted if memory runs out. All other errors are responses.
   absl::StatusOr<Exchange> Handle(HttpRequest request,

@@ -25,11 +25,13 @@ absl::StatusOr<Admission::Place> Admission::Enter(const std::string& client,
     *retry_after = SecondsUntilRoom();
     return ApiError(429, "queue_full", message);
   };
-  if (choices > max_running_ + max_waiting_) {
+  const size_t most = max_running_ + std::min(max_waiting_, max_per_client_);
+  if (choices > most) {
+    // No later time has room for it.
     return absl::InvalidArgumentError(
         FormatText("the request asks for %u answers, and the server takes %u "
-                   "at a time",
-                   choices, max_running_ + max_waiting_));
+                   "of a client at a time",
+                   choices, most));
   }
   if (choices_ + choices > max_running_ + max_waiting_) {
     return refuse(FormatText(
@@ -44,12 +46,12 @@ absl::StatusOr<Admission::Place> Admission::Enter(const std::string& client,
         bytes_, max_bytes_, bytes));
   }
   size_t& of_client = of_clients_[client];
-  const size_t most = max_running_ + max_per_client_;
-  if (of_client + choices > most) {
+  const size_t most_of_client = max_running_ + max_per_client_;
+  if (of_client + choices > most_of_client) {
     absl::Status full = refuse(FormatText(
         "%u answers of this client run or wait, and the server takes %u, so "
         "there is no room for %u more: try again later",
-        of_client, most, choices));
+        of_client, most_of_client, choices));
     if (of_client == 0) of_clients_.erase(client);
     return full;
   }

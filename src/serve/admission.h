@@ -34,6 +34,7 @@ class Admission {
     Place& operator=(Place&& other) noexcept;
     ~Place() { LeaveAll(); }
 
+    size_t choices() const { return choices_; }  // that have not ended
     // One of the choices has ended.
     void LeaveOne();
 

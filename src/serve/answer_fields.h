@@ -25,8 +25,8 @@ inline constexpr size_t kMaxTopLogprobs = 20;
 struct AnswerFields {
   bool stream = false;
   bool include_usage = false;  // a last event of the stream has the usage
-  bool progress = false;  // events of the stream tell the prompt's progress
-  size_t n = 1;           // answers to each prompt
+  bool progress = false;       // events of the stream say how far the prompt is
+  size_t n = 1;                // answers to each prompt
   // Chooses all random numbers: answer i of a prompt has the seed of the
   // request + i. Drawn if the request has none. The text is what the response
   // says: a number from -2^63 to 2^64 - 1.

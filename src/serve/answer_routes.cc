@@ -3,7 +3,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/format_text.h"
 #include "src/base/status_macros.h"
+#include "src/serve/api_error.h"
 #include "src/serve/call.h"
 #include "src/serve/chat_messages.h"
 #include "src/serve/chat_request.h"
@@ -14,6 +16,7 @@
 #include "src/serve/start.h"
 
 namespace gemma::internal {
+
 absl::Status Chat(const std::shared_ptr<Served>& served, Call& call,
                   Fields& fields) {
   GEMMA_RETURN_IF_ERROR(NeedAnswers(*served));
@@ -41,9 +44,8 @@ absl::Status Chat(const std::shared_ptr<Served>& served, Call& call,
   asked.has_thoughts = !asked.fields.grammar.has_value();
   auto writer = std::make_unique<ChatWriter>(std::move(head), call.out,
                                              served->tokenizer, n, logprobs);
-  return AtParam(
-      Generation::Start(served, std::move(asked), call.out, std::move(writer)),
-      "messages");
+  return Generation::Start(served, std::move(asked), call.out,
+                           std::move(writer), "messages");
 }
 
 absl::Status Complete(const std::shared_ptr<Served>& served, Call& call,
@@ -67,14 +69,24 @@ absl::Status Complete(const std::shared_ptr<Served>& served, Call& call,
   Asked asked = AskedOf(call, std::move(place), std::move(request.answer));
   asked.scores_prompt = request.echo && style.logprobs;
   for (TextPrompt& prompt : request.prompts) {
+    if (asked.scores_prompt && !asked.fields.options.prompt_only &&
+        prompt.tokens.size() >= served->context()) {
+      // Without a new token, the lists of log-probabilities would be shorter
+      // than their readers count on.
+      return AtParam(
+          ApiError(400, "context_length_exceeded",
+                   FormatText("the prompt has %u tokens, the context has room "
+                              "for %u with one of the answer",
+                              prompt.tokens.size(), served->context() - 1)),
+          "prompt");
+    }
     style.echoes.push_back(request.echo ? std::move(prompt.text) : "");
     asked.prompts.push_back(std::move(prompt.tokens));
   }
   auto writer = std::make_unique<CompletionWriter>(
       std::move(head), call.out, served->tokenizer, choices, std::move(style));
-  return AtParam(
-      Generation::Start(served, std::move(asked), call.out, std::move(writer)),
-      "prompt");
+  return Generation::Start(served, std::move(asked), call.out,
+                           std::move(writer), "prompt");
 }
 
 }  // namespace gemma::internal

@@ -2,6 +2,9 @@
 
 #include <cmath>
 
+#include "src/base/format_text.h"
+#include "src/serve/api_error.h"
+
 namespace gemma::internal {
 
 JsonWriter AnswerWriter::Open(std::string_view object) const {
@@ -27,9 +30,26 @@ void AnswerWriter::WriteEvent(JsonWriter& json) const {
   out_->Event(json.Close().Take());
 }
 
-void AnswerWriter::Progress(size_t done, size_t total, double seconds) {
+bool AnswerWriter::MayHold(size_t bytes) {
+  held_bytes_ += bytes;
+  return held_bytes_ <= head_.max_bytes;
+}
+
+absl::Status AnswerWriter::CheckSize() const {
+  if (held_bytes_ <= head_.max_bytes) return absl::OkStatus();
+  return ApiError(
+      400, "response_too_large",
+      FormatText("the texts and log-probabilities of the response have more "
+                 "than %u bytes, which is the most without \"stream\": true: "
+                 "ask for a stream, or for less",
+                 head_.max_bytes));
+}
+
+void AnswerWriter::Progress(size_t prompt, size_t done, size_t total,
+                            double seconds) {
   JsonWriter json = Open("prompt.progress");
   json.Key("choices").Array().Close().Key("prompt_progress").Object();
+  json.Member("prompt", prompt);
   json.Member("processed", done).Member("total", total);
   json.Member("time_ms", std::llround(seconds * 1000)).Close();
   WriteEvent(json);

@@ -5,11 +5,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "gemma/answer_parser.h"
 #include "gemma/generate.h"
@@ -37,6 +39,9 @@ struct ResponseHead {
   std::string seed;     // a number; see AnswerFields::seed_text
   bool stream = false;
   bool include_usage = false;  // of a stream
+  // The most bytes that the writer of a whole response holds; see
+  // ServerOptions::max_response_bytes.
+  size_t max_bytes = std::numeric_limits<size_t>::max();
 };
 
 // Receives answers as they come, in choices 0 to n - 1. One thread at a time
@@ -56,8 +61,11 @@ class AnswerWriter {
   // The next text of a choice, or of its thoughts.
   virtual void Text(size_t choice, std::string_view text) = 0;
   virtual void Thoughts(size_t /*choice*/, std::string_view /*text*/) {}
-  // `done` of a prompt's `total` tokens were read after this time.
-  void Progress(size_t done, size_t total, double seconds);
+  // `done` of the `total` tokens of prompt `prompt` were read after this time.
+  void Progress(size_t prompt, size_t done, size_t total, double seconds);
+  // An error once the response was larger than it may be. Its text is then
+  // incomplete.
+  absl::Status CheckSize() const;
   // The end of a choice.
   virtual void End(size_t choice, StopReason reason,
                    absl::Span<const ToolCall> calls) = 0;
@@ -73,12 +81,18 @@ class AnswerWriter {
   void WriteEvent(JsonWriter& json) const;
   void Respond(JsonWriter& json) const;
 
+  // Counts bytes that the writer is about to hold until the end of the
+  // response. Returns whether they may be held.
+  bool MayHold(size_t bytes);
+
   bool streams() const { return head_.stream; }
+  bool include_usage() const { return head_.include_usage; }
   const std::shared_ptr<Exchange::State>& out() const { return out_; }
 
  private:
   const ResponseHead head_;
   const std::shared_ptr<Exchange::State> out_;
+  size_t held_bytes_ = 0;
 };
 
 // The finish_reason of an answer: "stop" if the model, a stop or the grammar

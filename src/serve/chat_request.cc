@@ -99,9 +99,12 @@ absl::StatusOr<ChatRequest> ReadChatRequest(const ModelConfig& config,
   std::optional<size_t> max_tokens;
   GEMMA_RETURN_IF_ERROR(ReadMaxTokens(fields, max_tokens));
   if (max_tokens == 0) {
+    const std::string_view name = fields.Take("max_tokens").has_value()
+                                      ? "max_tokens"
+                                      : "max_completion_tokens";
     return AtParam(absl::InvalidArgumentError(
-                       "'max_completion_tokens' is 0, wanted 1 or more"),
-                   "max_completion_tokens");
+                       absl::StrCat("'", name, "' is 0, wanted 1 or more")),
+                   name);
   }
   // Without a limit, an answer may fill the context.
   request.answer.options.max_new_tokens = max_tokens.value_or(0);

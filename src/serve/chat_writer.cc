@@ -45,25 +45,36 @@ void ChatWriter::Begin() {
 void ChatWriter::Token(size_t choice, const ScoredToken& token) {
   JsonWriter json;
   WriteChatLogprob(tokenizer_, token, json);
-  std::string& list = choices_[choice].logprobs;
-  absl::StrAppend(&list, list.empty() ? "" : ",", json.Take());
+  const std::string element = json.Take();
+  if (!streams() && !MayHold(element.size())) return;
+  std::string& list = choices_[choice].held_logprobs;
+  absl::StrAppend(&list, list.empty() ? "" : ",", element);
+}
+
+void ChatWriter::ReleaseLogprobs(Choice& choice) {
+  if (choice.held_logprobs.empty()) return;
+  absl::StrAppend(&choice.logprobs, choice.logprobs.empty() ? "" : ",",
+                  std::exchange(choice.held_logprobs, ""));
 }
 
 void ChatWriter::Text(size_t choice, std::string_view text) {
   if (text.empty()) return;
+  ReleaseLogprobs(choices_[choice]);
   if (streams()) return Delta(choice, DeltaOf("content", text));
-  choices_[choice].text += text;
+  if (MayHold(text.size())) choices_[choice].text += text;
 }
 
 void ChatWriter::Thoughts(size_t choice, std::string_view text) {
   if (text.empty()) return;
+  ReleaseLogprobs(choices_[choice]);
   if (streams()) return Delta(choice, DeltaOf("reasoning_content", text));
-  choices_[choice].thoughts += text;
+  if (MayHold(text.size())) choices_[choice].thoughts += text;
 }
 
 void ChatWriter::End(size_t choice, StopReason reason,
                      absl::Span<const ToolCall> calls) {
   Choice& ended = choices_[choice];
+  if (reason != StopReason::kStopString) ReleaseLogprobs(ended);
   if (streams()) {
     if (!calls.empty()) {
       JsonWriter delta;
@@ -90,6 +101,7 @@ void ChatWriter::End(size_t choice, StopReason reason,
   json.Member("finish_reason", FinishReason(reason, !calls.empty()));
   json.Member("stop_reason", StopReasonWord(reason));
   ended.message = json.Close().Take();
+  ended.text = ended.thoughts = std::string();
 }
 
 void ChatWriter::Finish(const Usage& usage) {

@@ -36,15 +36,20 @@ class ChatWriter : public AnswerWriter {
   struct Choice {
     std::string text;
     std::string thoughts;
-    std::string logprobs;  // elements of a JSON array, not yet written
-    std::string message;   // JSON of the choice, once it has ended
+    // Elements of a JSON array, not yet written: of the tokens up to the last
+    // text, and of those after it, whose text is held back. A stop string that
+    // ends the answer leaves their text out.
+    std::string logprobs, held_logprobs;
+    std::string message;  // JSON of the choice, once it has ended
   };
 
+  // A text of the choice comes: it is that of the tokens so far.
+  static void ReleaseLogprobs(Choice& choice);
   // Writes an event with a delta, which is JSON. `ended`: the reason, if the
   // choice ends here.
   void Delta(size_t choice, std::string_view delta,
              const StopReason* ended = nullptr, bool has_calls = false);
-  // Writes the tokens since the last call.
+  // Writes the tokens whose text came since the last call.
   void WriteLogprobs(Choice& choice, JsonWriter& json) const;
 
   const Tokenizer tokenizer_;

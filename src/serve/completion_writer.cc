@@ -59,8 +59,8 @@ void CompletionWriter::Begin() {
 
 void CompletionWriter::Token(size_t index, const ScoredToken& token) {
   Choice& choice = choices_[index];
-  AddTo(choice.tokens,
-        JsonWriter().Value(TokenText(tokenizer_, token.token)).Take());
+  std::string text =
+      JsonWriter().Value(TokenText(tokenizer_, token.token)).Take();
   JsonWriter number, top;
   if (token.log_probability.has_value()) {
     number.Value(FiniteLogprob(*token.log_probability));
@@ -70,16 +70,25 @@ void CompletionWriter::Token(size_t index, const ScoredToken& token) {
     number.Null();
     top.Null();
   }
-  AddTo(choice.token_logprobs, number.Take());
-  if (style_.num_alternatives > 0) AddTo(choice.top_logprobs, top.Take());
-  AddTo(choice.text_offset, absl::StrCat(choice.num_chars));
+  std::string logprob = number.Take(), others;
+  if (style_.num_alternatives > 0) others = top.Take();
+  std::string offset = absl::StrCat(choice.num_chars);
+  if (!streams() &&
+      !MayHold(text.size() + logprob.size() + others.size() + offset.size())) {
+    return;
+  }
+  AddTo(choice.tokens, std::move(text));
+  AddTo(choice.token_logprobs, std::move(logprob));
+  if (style_.num_alternatives > 0)
+    AddTo(choice.top_logprobs, std::move(others));
+  AddTo(choice.text_offset, std::move(offset));
   choice.num_chars += NumCharacters(choice.decoder.Append(token.token));
 }
 
 void CompletionWriter::Text(size_t choice, std::string_view text) {
   if (text.empty()) return;
   if (streams()) return Event(choice, text);
-  choices_[choice].text += text;
+  if (MayHold(text.size())) choices_[choice].text += text;
 }
 
 void CompletionWriter::End(size_t choice, StopReason reason,
@@ -88,6 +97,7 @@ void CompletionWriter::End(size_t choice, StopReason reason,
   JsonWriter json;
   WriteChoice(choice, choices_[choice].text, &reason, json);
   choices_[choice].json = json.Take();
+  choices_[choice].text = std::string();
 }
 
 void CompletionWriter::Finish(const Usage& usage) {

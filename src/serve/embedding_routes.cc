@@ -201,18 +201,16 @@ absl::Status Embed(const std::shared_ptr<Served>& served, Call& call,
   const double timeout = request.timeout;
   std::vector<Request> requests;
   requests.push_back(std::move(embed));
-  return AtParam(
-      GatherAnswers(
-          served, call, timeout, std::move(place), std::move(requests),
-          [served = served.get(),
-           request = std::move(request)](absl::Span<const Completion> answers)
-              -> absl::StatusOr<std::string> {
-            const Embeddings& embeddings = answers[0].embeddings;
-            if (!embeddings.truncated.empty() && !request.truncate) {
-              return TooLong(*served, request, embeddings.truncated[0]);
-            }
-            return EmbeddingsJson(*served, request, embeddings);
-          }),
+  return GatherAnswers(
+      served, call, timeout, std::move(place), std::move(requests),
+      [served = served.get(), request = std::move(request)](
+          absl::Span<const Completion> answers) -> absl::StatusOr<std::string> {
+        const Embeddings& embeddings = answers[0].embeddings;
+        if (!embeddings.truncated.empty() && !request.truncate) {
+          return TooLong(*served, request, embeddings.truncated[0]);
+        }
+        return EmbeddingsJson(*served, request, embeddings);
+      },
       "input");
 }
 

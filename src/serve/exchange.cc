@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/no_throw.h"
 #include "src/serve/api_error.h"
 #include "src/serve/exchange_state.h"
 
@@ -25,8 +26,9 @@ void Exchange::State::Respond(int status, std::string_view content_type,
                               std::string body) {
   const std::lock_guard lock(mutex_);
   if (began_) return;
-  began_ = true;
+  // Before anything is set: this may throw.
   headers_.emplace_back("content-type", content_type);
+  began_ = true;
   output_.has_head = true;
   output_.head = {status, std::move(headers_), false};
   output_.body = std::move(body);
@@ -34,6 +36,22 @@ void Exchange::State::Respond(int status, std::string_view content_type,
 }
 
 void Exchange::State::Fail(const absl::Status& error) {
+  const absl::Status status = NoThrow([&] {
+    TellError(error);
+    return absl::OkStatus();
+  });
+  if (status.ok()) return;
+  // Memory ran out, so the response ends without a body.
+  const std::lock_guard lock(mutex_);
+  if (ended_) return;
+  if (!std::exchange(began_, true)) {
+    output_.has_head = true;
+    output_.head = {503, std::move(headers_), false};
+  }
+  End();
+}
+
+void Exchange::State::TellError(const absl::Status& error) {
   {
     const std::lock_guard lock(mutex_);
     if (is_held_) {
@@ -52,12 +70,13 @@ void Exchange::State::Fail(const absl::Status& error) {
 void Exchange::State::BeginStream() {
   const std::lock_guard lock(mutex_);
   if (began_) return;
-  began_ = true;
-  is_stream_ = is_held_ = true;
+  // Before anything is set: this may throw.
+  HttpHead head = {200, headers_, true};
+  head.headers.emplace_back("content-type", kStreamType);
+  head.headers.emplace_back("cache-control", "no-cache");
+  output_.head = std::move(head);
   output_.has_head = true;
-  output_.head = {200, headers_, true};
-  output_.head.headers.emplace_back("content-type", kStreamType);
-  output_.head.headers.emplace_back("cache-control", "no-cache");
+  began_ = is_stream_ = is_held_ = true;
 }
 
 void Exchange::State::Release() {

@@ -29,7 +29,8 @@ class Exchange::State {
 
   // Writes a whole response.
   void Respond(int status, std::string_view content_type, std::string body);
-  // Writes the response of an error. In a stream, this is its last event.
+  // Writes the response of an error. In a stream, this is its last event. Ends
+  // the response even if memory runs out.
   void Fail(const absl::Status& error);
 
   // Begins a stream of events. The reader gets nothing of it until Release:
@@ -53,6 +54,8 @@ class Exchange::State {
   void Detach();
 
  private:
+  void TellError(const absl::Status& error);
+
   // These need the lock.
   void Write(std::string_view bytes);
   void End();

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -28,11 +29,13 @@ using MakeJson = std::function<absl::StatusOr<std::string>(
 // Gives the requests to the model's engine. Writes the response when all have
 // ended, or the first error. A reader that leaves ends the requests, and so
 // does the deadline, with status 504. `timeout`: in seconds, or 0. `place`:
-// counts the requests.
+// each of its choices counts as many of the requests, in any order. `param`:
+// the field that they come from.
 absl::Status GatherAnswers(const std::shared_ptr<Served>& served,
                            const Call& call, double timeout,
                            Admission::Place place,
-                           std::vector<Request> requests, MakeJson make_json);
+                           std::vector<Request> requests, MakeJson make_json,
+                           std::string_view param);
 
 }  // namespace gemma::internal
 

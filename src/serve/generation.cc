@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/serve/api_error.h"
 
@@ -37,21 +38,27 @@ Generation::Generation(std::shared_ptr<Served> served, Asked asked,
 
 absl::Status Generation::Start(std::shared_ptr<Served> served, Asked asked,
                                std::shared_ptr<Exchange::State> out,
-                               std::unique_ptr<AnswerWriter> writer) {
+                               std::unique_ptr<AnswerWriter> writer,
+                               std::string_view param) {
   const auto generation = std::make_shared<Generation>(
       std::move(served), std::move(asked), std::move(out), std::move(writer));
-  generation->writer_->Begin();
-  absl::Status status = generation->SubmitAll();
+  absl::Status status = NoThrow([&] {
+    generation->writer_->Begin();
+    return AtParam(generation->SubmitAll(), param);
+  });
   if (status.ok()) {
     generation->out_->Release();
   } else {
-    // Choices that run already end soon.
+    // The error comes first: choices that run already end soon as cancelled,
+    // and would give a reason of their own.
+    generation->out_->Fail(status);
     generation->out_->Cancel();
   }
   return status;
 }
 
 absl::Status Generation::SubmitAll() {
+  GEMMA_RETURN_IF_ERROR(writer_->CheckSize());
   for (size_t i = 0; i < choices_.size(); ++i) {
     absl::StatusOr<Ticket> ticket = served_->engine->Submit(RequestOf(i));
     if (!ticket.ok()) {
@@ -75,7 +82,9 @@ Request Generation::RequestOf(size_t choice) {
   request.options = fields.options;
   request.options.sampling.seed += choice % fields.n;
   request.options.deadline = asked_.deadline;
+  // Readers of scored prompts count on an entry after them.
   request.options.score_prompt = asked_.scores_prompt;
+  request.options.score_stop = asked_.scores_prompt;
   if (fields.grammar.has_value()) request.options.grammar = &*fields.grammar;
   request.options.cancelled = [self] {
     return self->failed_ || self->out_->cancelled();
@@ -83,17 +92,20 @@ Request Generation::RequestOf(size_t choice) {
   if (fields.logprobs) {
     request.options.on_token = [self, choice](const ScoredToken& token) {
       self->writer_->Token(choice, token);
+      self->CheckSize();
     };
   }
   if (fields.progress && choice % fields.n == 0) {
-    request.options.on_prompt = [self](size_t done, size_t total) {
-      self->writer_->Progress(done, total, SecondsSince(self->begin_));
+    const size_t prompt = choice / fields.n;
+    request.options.on_prompt = [self, prompt](size_t done, size_t total) {
+      self->writer_->Progress(prompt, done, total, SecondsSince(self->begin_));
     };
   }
   if (asked_.has_thoughts) {
     AnswerParser& parser = *choices_[choice].parser;
     request.on_text = [self, &parser](std::string_view text) {
       parser.Text(text);
+      self->CheckSize();
       return true;
     };
     request.options.on_control = [self, &parser](TokenId token) {
@@ -102,6 +114,7 @@ Request Generation::RequestOf(size_t choice) {
   } else {
     request.on_text = [self, choice](std::string_view text) {
       self->writer_->Text(choice, text);
+      self->CheckSize();
       return true;
     };
   }
@@ -113,6 +126,8 @@ Request Generation::RequestOf(size_t choice) {
 
 void Generation::OnDone(size_t choice,
                         const absl::StatusOr<Completion>& answer) {
+  // Whatever fails below, this choice has ended.
+  ++num_ended_;
   std::optional<Ticket> ticket;
   {
     const std::lock_guard lock(mutex_);
@@ -120,34 +135,43 @@ void Generation::OnDone(size_t choice,
     ticket = std::exchange(choices_[choice].ticket, std::nullopt);
   }
   asked_.place.LeaveOne();
-  if (answer.ok()) {
+  const absl::Status status = NoThrow([&]() -> absl::Status {
+    GEMMA_RETURN_IF_ERROR(answer.status());
     const GenerateStats& stats = answer->stats;
     if (stats.stop_reason != StopReason::kCancelled) {
       served_->admission.Took(stats.prefill_seconds + stats.decode_seconds);
     }
     served_->metrics.Record(*answer);
-    OnAnswer(choice, *answer);
-  } else {
-    Fail(answer.status());
-  }
-  ++num_ended_;
-  if (num_ended_ == choices_.size() && !failed_) writer_->Finish(TotalUsage());
+    return OnAnswer(choice, *answer);
+  });
+  if (!status.ok()) Fail(status);
 }
 
-void Generation::OnAnswer(size_t choice, const Completion& answer) {
-  if (failed_) return;
+absl::Status Generation::OnAnswer(size_t choice, const Completion& answer) {
+  if (failed_) return absl::OkStatus();
   const StopReason reason = answer.stats.stop_reason;
   if (reason == StopReason::kCancelled) {
     // Else the reader has gone, and gets nothing.
-    return Fail(ApiError(503, "stopped", "the server stops"));
+    return ApiError(503, "stopped", "the server stops");
   }
   Choice& ended = choices_[choice];
   ended.prompt_tokens = answer.stats.prompt_tokens;
   ended.reused_tokens = answer.stats.reused_tokens;
   new_tokens_ += answer.stats.new_tokens;
-  if (!ended.parser.has_value()) return writer_->End(choice, reason, {});
-  ended.parser->Finish();
-  writer_->End(choice, reason, ended.parser->answer().tool_calls);
+  absl::Span<const ToolCall> calls;
+  if (ended.parser.has_value()) {
+    ended.parser->Finish();
+    calls = ended.parser->answer().tool_calls;
+  }
+  writer_->End(choice, reason, calls);
+  GEMMA_RETURN_IF_ERROR(writer_->CheckSize());
+  if (num_ended_ == choices_.size()) writer_->Finish(TotalUsage());
+  return absl::OkStatus();
+}
+
+void Generation::CheckSize() {
+  const absl::Status status = writer_->CheckSize();
+  if (!status.ok()) Fail(status);
 }
 
 void Generation::Fail(const absl::Status& error) {

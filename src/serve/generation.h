@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -26,8 +27,9 @@ struct Asked {
   AnswerFields fields;
   // Each prompt has fields.n answers: choice i answers prompt i / n.
   std::vector<std::vector<TokenId>> prompts;
-  bool scores_prompt = false;  // the writer also gets the prompts' tokens
-  bool has_thoughts = false;   // answers are taken apart; see AnswerParser
+  // The writer also gets the prompts' tokens, and the stop token at the end.
+  bool scores_prompt = false;
+  bool has_thoughts = false;  // answers are taken apart; see AnswerParser
   std::string client;
   Admission::Place place;  // of the choices
   std::optional<std::chrono::steady_clock::time_point> deadline;
@@ -38,11 +40,13 @@ struct Asked {
 class Generation : public std::enable_shared_from_this<Generation> {
  public:
   // Begins the answers. The error of a prompt that does not fit has the code
-  // context_length_exceeded. If there is an error, the writer writes nothing
-  // that reaches the reader.
+  // context_length_exceeded. If there is an error, it is the response, and the
+  // writer writes nothing that reaches the reader. `param`: the field of the
+  // request that has the prompts.
   static absl::Status Start(std::shared_ptr<Served> served, Asked asked,
                             std::shared_ptr<Exchange::State> out,
-                            std::unique_ptr<AnswerWriter> writer);
+                            std::unique_ptr<AnswerWriter> writer,
+                            std::string_view param);
 
   // Internal: use Start.
   Generation(std::shared_ptr<Served> served, Asked asked,
@@ -61,8 +65,10 @@ class Generation : public std::enable_shared_from_this<Generation> {
   absl::Status SubmitAll();
   Request RequestOf(size_t choice);
   void OnDone(size_t choice, const absl::StatusOr<Completion>& answer);
-  // The end of a choice whose response goes on.
-  void OnAnswer(size_t choice, const Completion& answer);
+  // Writes the end of a choice, unless the response has failed.
+  absl::Status OnAnswer(size_t choice, const Completion& answer);
+  // Fails if the writer holds more than a response may have.
+  void CheckSize();
   // Ends the response with an error, and cancels the other choices.
   void Fail(const absl::Status& error);
   Usage TotalUsage() const;

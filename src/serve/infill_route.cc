@@ -1,12 +1,18 @@
 // /infill, as editors ask llama-server: the text between two others.
 
+#include <algorithm>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "gemma/fill_in_middle.h"
 #include "src/base/format_text.h"
+#include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/serve/api_error.h"
 #include "src/serve/generation.h"
@@ -16,6 +22,11 @@ namespace gemma::internal {
 namespace {
 
 constexpr size_t kMaxFiles = 256;
+constexpr double kMaxSeconds = 1e6;  // of a timeout
+
+// The samplers of llama-server that the fields of answers set.
+constexpr std::string_view kSamplers[] = {"top_k", "top_p",     "min_p",
+                                          "typ_p", "penalties", "temperature"};
 
 // Writes {"content", "stop", ...}. In a stream, each event has the next text,
 // and the last one, with "stop": true, the counts.
@@ -29,7 +40,7 @@ class InfillWriter : public AnswerWriter {
   void Token(size_t /*choice*/, const ScoredToken& /*token*/) override {}
   void Text(size_t /*choice*/, std::string_view text) override {
     if (!streams()) {
-      text_ += text;
+      if (MayHold(text.size())) text_ += text;
     } else if (!text.empty()) {
       JsonWriter json;
       json.Object().Member("content", text).Member("stop", false);
@@ -47,6 +58,7 @@ class InfillWriter : public AnswerWriter {
     json.Member("tokens_evaluated", usage.prompt_tokens);
     json.Member("tokens_cached", usage.cached_tokens);
     json.Member("tokens_predicted", usage.completion_tokens);
+    if (include_usage()) WriteUsage(usage, json);
     if (!streams()) return Respond(json);
     out()->Event(json.Close().Take());
     out()->EndStream();
@@ -84,6 +96,85 @@ absl::Status ReadFiles(Fields& fields, InfillRequest& request) {
   return absl::OkStatus();
 }
 
+// Reads the most tokens of the answer. Without them, it may fill the context.
+absl::Status ReadLength(Fields& fields, AnswerFields& answer) {
+  std::optional<size_t> tokens;
+  GEMMA_RETURN_IF_ERROR(ReadMaxTokens(fields, tokens));
+  if (const std::optional<Json> json = fields.Take("n_predict");
+      json.has_value()) {
+    int64_t predict = 0;
+    GEMMA_RETURN_IF_ERROR(AtField(json->Get(predict), *json));
+    if (predict < -1) {
+      return FieldError(*json, FormatText("is %d, wanted -1 for no limit, or 0 "
+                                          "or more",
+                                          predict));
+    }
+    if (tokens.has_value() && static_cast<int64_t>(*tokens) != predict) {
+      return FieldError(*json, FormatText("is %d and 'max_tokens' is %u, "
+                                          "wanted one of them",
+                                          predict, *tokens));
+    }
+    if (predict >= 0) tokens = static_cast<size_t>(predict);
+  }
+  answer.options.prompt_only = tokens == 0;
+  answer.options.max_new_tokens = tokens.value_or(0);
+  return absl::OkStatus();
+}
+
+// Reads the times of the prompt and of the answer, in milliseconds. Their sum
+// is a timeout. -1, as editors send it, is no limit.
+absl::Status ReadTimes(Fields& fields, AnswerFields& answer) {
+  double seconds = 0;
+  for (const std::string_view name : {"t_max_prompt_ms", "t_max_predict_ms"}) {
+    const std::optional<Json> json = fields.Take(name);
+    if (!json.has_value()) continue;
+    double ms = 0;
+    GEMMA_RETURN_IF_ERROR(AtField(json->Get(ms), *json));
+    if (ms > 0) {
+      seconds += ms / 1000;
+    } else if (ms != -1) {
+      return FieldError(*json, FormatText("is %g milliseconds, wanted more "
+                                          "than 0, or -1 for no limit",
+                                          ms));
+    }
+  }
+  if (seconds > 0 && (answer.timeout == 0 || seconds < answer.timeout)) {
+    answer.timeout = std::min(seconds, kMaxSeconds);
+  }
+  return absl::OkStatus();
+}
+
+// Reads what editors send for llama-server: what changes nothing is accepted.
+absl::Status ReadForEditors(Fields& fields) {
+  if (const std::optional<Json> json = fields.Take("n_indent");
+      json.has_value()) {
+    size_t indent = 0;
+    GEMMA_RETURN_IF_ERROR(AtField(json->Get(indent), *json));
+    if (indent != 0) {
+      return FieldError(*json,
+                        FormatText("is %u, wanted 0: this server does "
+                                   "not end answers by their indentation",
+                                   indent));
+    }
+  }
+  if (const std::optional<Json> json = fields.Take("samplers");
+      json.has_value()) {
+    std::vector<std::string> names;
+    GEMMA_RETURN_IF_ERROR(AtField(json->Get(names), *json));
+    for (const std::string& name : names) {
+      // The fields of these choose what they do; without effect by default.
+      if (absl::c_linear_search(kSamplers, name)) continue;
+      return FieldError(*json, absl::StrCat("has ", Quoted(name),
+                                            ", which this server does "
+                                            "not have, wanted only ",
+                                            absl::StrJoin(kSamplers, ", ")));
+    }
+  }
+  // Which fields of the response the editor reads, and speed.
+  fields.Ignore({"response_fields", "id_slot"});
+  return absl::OkStatus();
+}
+
 absl::StatusOr<InfillRequest> ReadInfillRequest(const ModelConfig& config,
                                                 Fields& fields) {
   InfillRequest request;
@@ -95,12 +186,9 @@ absl::StatusOr<InfillRequest> ReadInfillRequest(const ModelConfig& config,
   request.prefix += line;
   GEMMA_RETURN_IF_ERROR(ReadFiles(fields, request));
   GEMMA_RETURN_IF_ERROR(ReadAnswerFields(config, 1, fields, request.answer));
-  if (const std::optional<Json> most = fields.Take("n_predict");
-      most.has_value()) {
-    size_t& tokens = request.answer.options.max_new_tokens;
-    GEMMA_RETURN_IF_ERROR(AtField(most->Get(tokens), *most));
-    request.answer.options.prompt_only = tokens == 0;
-  }
+  GEMMA_RETURN_IF_ERROR(ReadLength(fields, request.answer));
+  GEMMA_RETURN_IF_ERROR(ReadTimes(fields, request.answer));
+  GEMMA_RETURN_IF_ERROR(ReadForEditors(fields));
   GEMMA_RETURN_IF_ERROR(fields.RefuseOthers());
   return request;
 }
@@ -135,10 +223,10 @@ absl::Status Infill(const std::shared_ptr<Served>& served, Call& call,
   ResponseHead head = HeadOf(*served, call, "infill", request.answer);
   Asked asked = AskedOf(call, std::move(place), std::move(request.answer));
   asked.prompts.push_back(std::move(tokens));
-  return AtParam(Generation::Start(
-                     served, std::move(asked), call.out,
-                     std::make_unique<InfillWriter>(std::move(head), call.out)),
-                 "input_prefix");
+  return Generation::Start(
+      served, std::move(asked), call.out,
+      std::make_unique<InfillWriter>(std::move(head), call.out),
+      "input_prefix");
 }
 
 }  // namespace gemma::internal

@@ -1,4 +1,4 @@
-// What /metrics tells about a model.
+// What /metrics says about a model.
 
 #ifndef GEMMA_SRC_SERVE_METRICS_H_
 #define GEMMA_SRC_SERVE_METRICS_H_

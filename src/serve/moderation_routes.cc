@@ -129,7 +129,7 @@ absl::Status Moderate(const std::shared_ptr<Served>& served, Call& call,
       PoliciesFor(request.response.has_value());
   const size_t num_texts = request.texts.size();
   GEMMA_ASSIGN_OR_RETURN(Admission::Place place,
-                         TakePlace(*served, call, num_texts * policies.size()));
+                         TakePlace(*served, call, num_texts));
   std::vector<Request> requests;
   for (const std::string& text : request.texts) {
     absl::StatusOr<std::vector<Request>> questions =
@@ -145,15 +145,14 @@ absl::Status Moderate(const std::shared_ptr<Served>& served, Call& call,
       requests.push_back(std::move(question));
     }
   }
-  return AtParam(GatherAnswers(served, call, request.timeout, std::move(place),
-                               std::move(requests),
-                               [served = served.get(), policies, num_texts,
-                                id = FormatText("modr-%016x", call.random)](
-                                   absl::Span<const Completion> answers) {
-                                 return ResultsOf(*served, policies, num_texts,
-                                                  id, answers);
-                               }),
-                 "input");
+  return GatherAnswers(
+      served, call, request.timeout, std::move(place), std::move(requests),
+      [served = served.get(), policies, num_texts,
+       id = FormatText("modr-%016x", call.random)](
+          absl::Span<const Completion> answers) {
+        return ResultsOf(*served, policies, num_texts, id, answers);
+      },
+      "input");
 }
 
 }  // namespace gemma::internal

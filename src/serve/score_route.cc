@@ -1,6 +1,7 @@
 // /v1/score: the probabilities that given texts follow a prompt.
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -122,20 +123,21 @@ absl::Status ScoreChoices(const std::shared_ptr<Served>& served, Call& call,
   GEMMA_ASSIGN_OR_RETURN(ScoreRequest request,
                          ReadScoreRequest(served->model.config(), fields));
   GEMMA_ASSIGN_OR_RETURN(Admission::Place place, TakePlace(*served, call, 1));
+  // EncodeScored moves the messages out.
+  const std::string_view param =
+      request.messages.empty() ? "prompt" : "messages";
   Request asked;
   GEMMA_RETURN_IF_ERROR(EncodeScored(*served, request, asked));
   std::vector<std::vector<TokenId>> choices = asked.choices;
   std::vector<Request> requests;
   requests.push_back(std::move(asked));
-  return AtParam(
-      GatherAnswers(
-          served, call, request.timeout, std::move(place), std::move(requests),
-          [served = served.get(),
-           choices = std::move(choices)](absl::Span<const Completion> answers)
-              -> absl::StatusOr<std::string> {
-            return ScoresJson(*served, choices, answers[0]);
-          }),
-      request.messages.empty() ? "prompt" : "messages");
+  return GatherAnswers(
+      served, call, request.timeout, std::move(place), std::move(requests),
+      [served = served.get(), choices = std::move(choices)](
+          absl::Span<const Completion> answers) -> absl::StatusOr<std::string> {
+        return ScoresJson(*served, choices, answers[0]);
+      },
+      param);
 }
 
 }  // namespace gemma::internal

@@ -44,6 +44,11 @@ absl::StatusOr<std::shared_ptr<Served>> Served::Create(
   EngineOptions engine = served->engine_options;
   engine.max_queued += engine.max_sequences;
   engine.max_queued_per_client += engine.max_sequences;
+  if (moderates) {
+    // The admission counts texts, and each is a question for each policy.
+    engine.max_queued *= ShieldPolicies().size();
+    engine.max_queued_per_client *= ShieldPolicies().size();
+  }
   GEMMA_ASSIGN_OR_RETURN(served->engine, Engine::Create(served->model, engine));
   return served;
 }

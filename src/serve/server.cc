@@ -2,13 +2,19 @@
 #include <atomic>
 #include <ctime>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <shared_mutex>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "src/base/format_text.h"
 #include "src/base/listing.h"
 #include "src/base/messages.h"
@@ -37,6 +43,38 @@ std::string_view HeaderOf(const HttpRequest& request, std::string_view name) {
 bool IsId(std::string_view id) {
   return !id.empty() && id.size() <= kMaxIdBytes &&
          std::ranges::all_of(id, absl::ascii_isgraph);
+}
+
+// Returns the text with the byte of each "%XX". Others stay as they are.
+std::string PercentDecoded(std::string_view text) {
+  std::string decoded;
+  for (size_t i = 0; i < text.size(); ++i) {
+    uint32_t byte = 0;
+    if (text[i] == '%' && i + 2 < text.size() &&
+        absl::ascii_isxdigit(text[i + 1]) &&
+        absl::SimpleHexAtoi(text.substr(i + 1, 2), &byte)) {
+      decoded += static_cast<char>(byte);
+      i += 2;
+    } else {
+      decoded += text[i];
+    }
+  }
+  return decoded;
+}
+
+// Returns the value of a name in the query of a target; nothing without it.
+std::optional<std::string> QueryValue(std::string_view target,
+                                      std::string_view name) {
+  const size_t begin = target.find('?');
+  if (begin == std::string_view::npos) return std::nullopt;
+  for (const std::string_view part :
+       absl::StrSplit(target.substr(begin + 1), '&')) {
+    const std::pair<std::string_view, std::string_view> pair =
+        absl::StrSplit(part, absl::MaxSplits('=', 1));
+    if (pair.first != name) continue;
+    return PercentDecoded(absl::StrReplaceAll(pair.second, {{"+", " "}}));
+  }
+  return std::nullopt;
 }
 
 // A route that needs a model and has a body.
@@ -135,10 +173,12 @@ class Server::Impl {
     } else if (path == kModels) {
       json = Models();
     } else if (absl::StartsWith(path, absl::StrCat(kModels, "/"))) {
-      GEMMA_ASSIGN_OR_RETURN(json, ModelNamed(path.substr(kModels.size() + 1)));
+      GEMMA_ASSIGN_OR_RETURN(
+          json, ModelNamed(PercentDecoded(path.substr(kModels.size() + 1))));
     } else if (path == "/tokenizer_info") {
+      if (!open_.load()) return NotOpen();
       GEMMA_ASSIGN_OR_RETURN(const std::shared_ptr<Served> served,
-                             ModelFor(std::nullopt));
+                             ModelFor(QueryValue(target, "model")));
       json = TokenizerInfo(*served);
     } else {
       return ApiError(404, "unknown_path",
@@ -205,8 +245,8 @@ class Server::Impl {
       if (std::shared_ptr<Served> served = Find(*name)) return served;
       return Unknown(*name);
     }
-    return AtParam(absl::InvalidArgumentError(absl::StrCat(
-                       "'model' is missing, wanted one of ", Names())),
+    return AtParam(absl::InvalidArgumentError(
+                       absl::StrCat("'model' is missing", WantedNames())),
                    "model");
   }
 
@@ -234,16 +274,18 @@ class Server::Impl {
     }
     return nullptr;
   }
-  std::string Names() const {
-    return Listing(models_,
-                   [](const auto& served) { return Quoted(served->name); });
+  std::string WantedNames() const {
+    if (models_.empty()) return "; the server has no models yet";
+    return absl::StrCat(", wanted one of ",
+                        Listing(models_, [](const auto& served) {
+                          return Quoted(served->name);
+                        }));
   }
   absl::Status Unknown(std::string_view name) const {
-    return AtParam(
-        ApiError(404, "model_not_found",
-                 absl::StrCat("the server has no model ", Quoted(name),
-                              ", wanted one of ", Names())),
-        "model");
+    return AtParam(ApiError(404, "model_not_found",
+                            absl::StrCat("the server has no model ",
+                                         Quoted(name), WantedNames())),
+                   "model");
   }
 
   uint64_t Random() {

@@ -31,7 +31,8 @@ ResponseHead HeadOf(const Served& served, const Call& call,
           .created = static_cast<int64_t>(std::time(nullptr)),
           .seed = answer.seed_text,
           .stream = answer.stream,
-          .include_usage = answer.include_usage};
+          .include_usage = answer.include_usage,
+          .max_bytes = call.options.max_response_bytes};
 }
 
 absl::StatusOr<Admission::Place> TakePlace(Served& served, const Call& call,

@@ -176,6 +176,12 @@ TEST(ChatRoute, LeavesStopsOut) {
             text.substr(0, text.find(stop)));
   EXPECT_EQ(json["choices"][0]["finish_reason"], "stop");
   EXPECT_EQ(json["choices"][0]["stop_reason"], "stop_string");
+  // The whole answer as a stop: the token that completes it is left out.
+  body["stop"] = {text.substr(0, 4)};
+  body["logprobs"] = true;
+  const ServeJson none = Post(server, kChatPath, body).json["choices"][0];
+  EXPECT_EQ(none["message"]["content"], "");
+  EXPECT_EQ(none["logprobs"]["content"], ServeJson::array());
 }
 
 TEST(ChatRoute, EnforcesForms) {
@@ -232,6 +238,37 @@ TEST(ChatRoute, RefusesLongPrompts) {
     EXPECT_THAT(reply.error(),
                 ::testing::MatchesRegex("messages: the prompt has [0-9]+ "
                                         "tokens, the context has room for 16"));
+  }
+}
+
+// A response that is no stream is bounded.
+TEST(ChatRoute, RefusesLargeResponses) {
+  Server server = ServerOf(Gemma3Toy(), {}, {.max_response_bytes = 2000});
+  ServeJson body = {{"messages", UserSays("the")},
+                    {"n", 2},
+                    {"max_tokens", 20},
+                    {"logprobs", true},
+                    {"top_logprobs", 20},
+                    {"logit_bias", {{"1", -1e9}, {"106", -1e9}}}};
+  const Reply reply = Post(server, kChatPath, body);
+  EXPECT_EQ(reply.status, 400) << reply.body;
+  EXPECT_EQ(reply.json["error"]["code"], "response_too_large");
+  body["stream"] = true;
+  EXPECT_TRUE(Post(server, kChatPath, body).is_done);
+  body = {{"prompt", std::string(800, '?')}, {"echo", true}, {"n", 3}};
+  EXPECT_EQ(Post(server, kTextPath, body).json["error"]["code"],
+            "response_too_large");
+}
+
+// The error of the prompt, and not what becomes of the others.
+TEST(TextRoute, RefusesLaterLongPrompts) {
+  Server server = ServerOf(Gemma3Toy(), {.max_tokens = 16});
+  for (const bool stream : {false, true}) {
+    const Reply reply =
+        Post(server, kTextPath,
+             {{"prompt", {"the", std::string(100, '?')}}, {"stream", stream}});
+    EXPECT_EQ(reply.status, 400) << reply.body;
+    EXPECT_EQ(reply.json["error"]["code"], "context_length_exceeded");
   }
 }
 
@@ -348,6 +385,7 @@ TEST(ChatRoute, TellsThePromptsProgress) {
   for (const ServeJson& event : reply.events) {
     if (!event.contains("prompt_progress")) continue;
     EXPECT_EQ(event["choices"], ServeJson::array());
+    EXPECT_EQ(event["prompt_progress"]["prompt"], 0);
     done.push_back(event["prompt_progress"]["processed"]);
     total = event["prompt_progress"]["total"];
   }

@@ -4,8 +4,11 @@
 #include <chrono>
 #include <latch>
 #include <memory>
+#include <new>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -15,6 +18,7 @@
 #include "src/serve/admission.h"
 #include "src/serve/api_error.h"
 #include "src/serve/exchange_state.h"
+#include "src/serve/generation.h"
 #include "tests/serve/serve_client.h"
 #include "tests/support/error_of.h"
 #include "tests/support/without_hanging.h"
@@ -200,6 +204,54 @@ TEST(Exchanges, ServersEndTheirRequests) {
   EXPECT_EQ(reply.events.back()["error"]["code"], "stopped");
   EXPECT_FALSE(reply.is_done);
   EXPECT_EQ(waiting->Wait().events.back()["error"]["code"], "stopped");
+}
+
+// Writes nothing: memory runs out at the end of its first choice.
+class FailingWriter : public AnswerWriter {
+ public:
+  using AnswerWriter::AnswerWriter;
+  void Begin() override {}
+  void Token(size_t /*choice*/, const ScoredToken& /*token*/) override {}
+  void Text(size_t /*choice*/, std::string_view /*text*/) override {}
+  void End(size_t /*choice*/, StopReason /*reason*/,
+           absl::Span<const ToolCall> /*calls*/) override {
+    throw std::bad_alloc();
+  }
+  void Finish(const Usage& /*usage*/) override {}
+};
+
+TEST(Exchanges, ThrowingWritersEndResponses) {
+  auto served = Served::Create({"toy", Gemma3Toy(), {}}, {});
+  ASSERT_EQ(ErrorOf(served), "OK");
+  std::latch ready(1);
+  const auto out =
+      std::make_shared<Exchange::State>([&] { ready.count_down(); }, 1000);
+  size_t retry = 0;
+  Asked asked;
+  asked.place = *(*served)->admission.Enter("", 2, 0, &retry);
+  asked.prompts = {{2, 300}, {2, 310}};
+  asked.fields.options.max_new_tokens = 1;
+  EXPECT_EQ(
+      ErrorOf(Generation::Start(
+          *served, std::move(asked), out,
+          std::make_unique<FailingWriter>(ResponseHead(), out), "prompt")),
+      "OK");
+  WithoutHanging([&] { ready.wait(); });
+  const Exchange::Output output = out->Take();
+  EXPECT_TRUE(output.ended);
+  EXPECT_EQ(output.head.status, 503);
+  EXPECT_THAT(output.body, HasSubstr("out of memory"));
+  (*served)->Stop();
+}
+
+// A client may never have more than this, so it need not try again.
+TEST(AdmissionTest, RefusesMoreThanClientsMay) {
+  Admission admission(
+      {.max_sequences = 2, .max_queued = 9, .max_queued_per_client = 3}, 1000);
+  size_t retry = 0;
+  EXPECT_EQ(HttpStatusOf(admission.Enter("a", 6, 0, &retry).status()), 400);
+  EXPECT_EQ(retry, 0);
+  EXPECT_EQ(ErrorOf(admission.Enter("a", 5, 0, &retry)), "OK");
 }
 
 // After the destructor, on_ready is not called; before it, at least once for

@@ -48,6 +48,39 @@ TEST(TextRoute, ReadsWithoutAnswering) {
   EXPECT_EQ(reply.json["usage"]["prompt_tokens"], prompt.size());
 }
 
+// lm-eval sums all but the last log-probability, so that one must not be the
+// prompt's, also if the answer ends at once.
+TEST(TextRoute, ScoresStopsAfterEchoes) {
+  const Model model = Gemma3Toy();
+  Server server = ServerOf(model, {.max_tokens = 16});
+  ServeJson body = {{"prompt", {2, 300, 310, 320, 330}},
+                    {"echo", true},
+                    {"logprobs", 1},
+                    {"max_tokens", 1},
+                    {"temperature", 0}};
+  const ServeJson plain = Post(server, kTextPath, body).json;
+  body["logit_bias"] = {{"1", 1e9}};
+  const Reply reply = Post(server, kTextPath, body);
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  const ServeJson& choice = reply.json["choices"][0];
+  EXPECT_EQ(choice["stop_reason"], "stop_token");
+  const ServeJson& logprobs = choice["logprobs"];
+  EXPECT_EQ(logprobs["tokens"].size(), 6);
+  EXPECT_EQ(logprobs["tokens"][5], "<eos>");
+  ASSERT_EQ(logprobs["token_logprobs"].size(), 6);
+  for (size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(logprobs["token_logprobs"][i],
+              plain["choices"][0]["logprobs"]["token_logprobs"][i]);
+  }
+  EXPECT_LT(logprobs["token_logprobs"][5].get<double>(), 0);
+  EXPECT_EQ(reply.json["usage"]["completion_tokens"], 0);
+  // Without room for a new token, the list would be too short.
+  body["prompt"] = std::vector<TokenId>(16, 300);
+  const Reply full = Post(server, kTextPath, body);
+  EXPECT_EQ(full.status, 400);
+  EXPECT_EQ(full.json["error"]["code"], "context_length_exceeded");
+}
+
 TEST(ScoreRoute, ScoresAsScore) {
   const Model model = Gemma3Toy();
   Server server = ServerOf(model);
@@ -94,6 +127,10 @@ TEST(ScoreRoute, RefusesWrongFields) {
               HasSubstr("prompt: 'prompt' has several"));
   EXPECT_THAT(error({{"prompt", "a"}, {"choices", {"b"}}, {"stream", true}}),
               HasSubstr("stream: "));
+  const ServeJson messages = {
+      {{"role", "user"}, {"content", std::string(9000, '?')}}};
+  EXPECT_THAT(error({{"messages", messages}, {"choices", {"b"}}}),
+              ::testing::StartsWith("messages: "));
 }
 
 // The samples of a text of Prometheus, by name and labels. Checks its form.

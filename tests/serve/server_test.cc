@@ -22,6 +22,7 @@ TEST(Server, ReadyWhileOpen) {
   ASSERT_EQ(ErrorOf(server->Add({"toy", Gemma3Toy(), {}})), "OK");
   const ServeJson body = {{"prompt", "the"}, {"max_tokens", 1}};
   EXPECT_EQ(Post(*server, "/v1/completions", body).status, 503);
+  EXPECT_EQ(Get(*server, "/tokenizer_info").status, 503);
   server->Open();
   EXPECT_EQ(Get(*server, "/ready").status, 200);
   EXPECT_EQ(Post(*server, "/v1/completions", body).status, 200);
@@ -44,6 +45,11 @@ TEST(Server, ListsItsModels) {
   EXPECT_EQ(list.json["data"][0]["object"], "model");
   EXPECT_EQ(list.json["data"][0]["max_model_len"], 300);
   EXPECT_EQ(Get(server, "/v1/models/a/b:c").json, list.json["data"][1]);
+  EXPECT_EQ(Get(server, "/v1/models/a%2Fb%3ac").json, list.json["data"][1]);
+  EXPECT_EQ(Get(server, "/tokenizer_info?x=1&model=a%2Fb:c").json["model"],
+            "a/b:c");
+  EXPECT_THAT(Get(server, "/tokenizer_info").error(),
+              HasSubstr("'model' is missing, wanted one of 'toy', 'a/b:c'"));
   const Reply unknown = Get(server, "/v1/models/b");
   EXPECT_EQ(unknown.status, 404);
   EXPECT_EQ(unknown.json["error"]["code"], "model_not_found");
