@@ -37,13 +37,34 @@ class Connection::Wake : public std::enable_shared_from_this<Wake> {
     }
   }
 
+  // Calls OnExchange on the I/O thread, unless the client has left.
+  void Bring(
+      const std::shared_ptr<absl::StatusOr<Exchange>>& exchange) noexcept {
+    while (!is_gone()) {
+      try {
+        return asio::post(io_, [self = shared_from_this(), exchange] {
+          self->Call([&](Connection& connection) {
+            connection.OnExchange(std::move(*exchange));
+          });
+        });
+      } catch (...) {
+        std::this_thread::sleep_for(kMemoryWait);
+      }
+    }
+  }
+
  private:
   void Ring() {
     is_set_.store(false);
+    Call([](Connection& connection) { connection.Pump(); });
+  }
+
+  // Calls a function of the connection, if its request is still the same.
+  template <class Function>
+  void Call(const Function& function) {
     const std::shared_ptr<Connection> connection = connection_.lock();
-    if (connection != nullptr && connection->wake_.get() == this) {
-      connection->Step([&] { connection->Pump(); });
-    }
+    if (connection == nullptr || connection->wake_.get() != this) return;
+    connection->Step([&] { function(*connection); });
   }
 
   asio::io_context& io_;
@@ -246,33 +267,19 @@ void Connection::Dispatch() {
   // Made here, so that only this thread needs memory.
   auto exchange =
       std::make_shared<absl::StatusOr<Exchange>>(absl::CancelledError());
-  asio::post(shared_.readers, [self = shared_from_this(), wake = wake_,
-                               on_ready, exchange,
-                               request = std::move(request)]() mutable {
-    try {
-      if (!wake->is_gone()) {
-        *exchange = self->shared_.server.Handle(std::move(request), on_ready);
-      }
-    } catch (...) {
-      *exchange = absl::ResourceExhaustedError("");
-    }
-    HandOver(self, *wake, exchange);
-  });
-}
-
-void Connection::HandOver(
-    const std::shared_ptr<Connection>& self, const Wake& wake,
-    const std::shared_ptr<absl::StatusOr<Exchange>>& exchange) noexcept {
-  while (true) {
-    try {
-      return asio::post(self->shared_.io, [self, exchange] {
-        self->Step([&] { self->OnExchange(std::move(*exchange)); });
-      });
-    } catch (...) {
-      if (wake.is_gone()) return;
-      std::this_thread::sleep_for(kMemoryWait);
-    }
-  }
+  // It does not own the connection, which only the I/O thread may destroy.
+  asio::post(shared_.readers,
+             [&server = shared_.server, wake = wake_, on_ready, exchange,
+              request = std::move(request)]() mutable {
+               try {
+                 if (!wake->is_gone()) {
+                   *exchange = server.Handle(std::move(request), on_ready);
+                 }
+               } catch (...) {
+                 *exchange = absl::ResourceExhaustedError("");
+               }
+               wake->Bring(exchange);
+             });
 }
 
 void Connection::OnExchange(absl::StatusOr<Exchange> exchange) {

@@ -55,7 +55,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     kLingers,   // the response is out; what still comes is thrown away
     kClosed,
   };
-  // Calls Pump on the I/O thread, from any thread.
+  // Calls Pump or OnExchange on the I/O thread, from any thread.
   class Wake;
 
   // Calls a function, and closes the connection if it throws: memory is short,
@@ -79,10 +79,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool ReserveBody();
   void ReleaseBody();
   void Dispatch();
-  // Calls OnExchange on the I/O thread, from another one.
-  static void HandOver(
-      const std::shared_ptr<Connection>& self, const Wake& wake,
-      const std::shared_ptr<absl::StatusOr<Exchange>>& exchange) noexcept;
   void OnExchange(absl::StatusOr<Exchange> exchange);
   void AnswerOptions();
 
