@@ -245,7 +245,7 @@ TEST(Exchanges, ThrowingWritersEndResponses) {
 }
 
 // A client may never have more than this, so it need not try again.
-TEST(AdmissionTest, RefusesMoreThanClientsMay) {
+TEST(AdmissionTest, RefusesWhatNeverFits) {
   Admission admission(
       {.max_sequences = 2, .max_queued = 9, .max_queued_per_client = 3}, 1000);
   size_t retry = 0;
