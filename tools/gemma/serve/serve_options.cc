@@ -87,7 +87,7 @@ void AddLimits(CLI::App& command, ServeOptions* options) {
               return "";
             })
       ->default_str("0");
-  AddNumber(command, "--max-body", &http.body_bytes, 1024, size_t{1} << 30,
+  AddNumber(command, "--max-body", &http.body_bytes, 1, size_t{1} << 30,
             "The most bytes of a request's body, and a 32nd of what\n"
             "the server receives at once");
   AddNumber(command, "--max-connections", &http.connections, 1, 100000,
