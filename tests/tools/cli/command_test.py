@@ -340,8 +340,8 @@ class InterruptTest(CommandTest):
     def interrupt(self, *arguments, seconds=0):
         """Stops an answer that never ends. Returns what standard output and error have then. `seconds`: how long the
         command has read its prompt and answered at least."""
-        process = self.start("run", SPEAKING, "g", "--temperature", 0, "-c", 200000, "-t", 1, *arguments,
-                             stdin=subprocess.DEVNULL)
+        process = self.start("run", SPEAKING, "g", "--temperature", 0, "--logit-bias", "1=-1e9", "--logit-bias",
+                             "6=-1e9", "-c", 200000, "-t", 1, *arguments, stdin=subprocess.DEVNULL)
         note = b"" if "-q" in arguments else process.stderr.readline()
         self.wait_for_handler(process)
         time.sleep(seconds)
