@@ -51,7 +51,7 @@ TEST(RequestFields, WrongOnesAreNamed) {
       {R"({"logit_bias": {"99999": 1}})", "logit_bias[99999]: "},
       {R"({"logit_bias": {"5": "x"}})", "logit_bias[5]: the request: "},
       {R"({"logit_bias": [1]})", "logit_bias: "},
-      {R"({"max_tokens": 0})", "max_completion_tokens: "},
+      {R"({"max_tokens": 0})", "max_tokens: 'max_tokens' is 0, wanted 1"},
       {R"({"max_tokens": 1, "max_completion_tokens": 2})",
        "max_completion_tokens: 'max_completion_tokens' is 2 and 'max_tokens' "
        "is 1"},
