@@ -91,7 +91,7 @@ class OptionsTest(SamplingTest):
         self.assertEqual(chat(*every), chat(*every))
         self.assertNotEqual(chat(*every), chat())
         # Only the first window includes earlier turns.
-        self.assertNotEqual(chat(*every), chat("--frequency-penalty", 2, "--penalty-window", 8))
+        self.assertNotEqual(chat(*every), chat("--frequency-penalty", 2, "--penalty-window", 4))
 
 
 class JsonTest(SamplingTest):
