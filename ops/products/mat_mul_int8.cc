@@ -257,7 +257,8 @@ void Unpack(const PackedView& w, size_t panel, size_t begin, size_t end,
                                                out);
   }
 #endif
-  (void)panel, (void)next, (void)out;
+  (void)w, (void)panel, (void)begin, (void)end, (void)form, (void)next,
+      (void)out;
   HWY_ASSERT(false);  // no kernel that needs it was compiled
 }
 
