@@ -200,9 +200,11 @@ class JsonPageTest(PullTest):
         self.assertEqual(checked, set(self.pages))
 
     def test_tokens_only_when_asked(self):
-        plain = self.object("run", MODEL, "hello", "-q", "-n", 2)
+        # No token ends the answer.
+        command = ["run", MODEL, "hello", "-q", "-n", 2, "--logit-bias", "1=-1e9", "--logit-bias", "6=-1e9"]
+        plain = self.object(*command)
         self.assertNotIn("tokens", plain)
-        listed = self.object("run", MODEL, "hello", "-q", "-n", 2, "--list-tokens", "--seed", plain["seed"])
+        listed = self.object(*command, "--list-tokens", "--seed", plain["seed"])
         self.assertEqual([sorted(token) for token in listed["tokens"]], 2 * [["id", "piece"]])
         self.assertEqual(listed["text"], plain["text"])
         self.fails(2, "run", MODEL, "hello", "--list-tokens", says=["--list-tokens", "json"])
