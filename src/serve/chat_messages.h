@@ -36,7 +36,7 @@ absl::Status ReadTextContent(const Json& json, std::string& text);
 //     that have no calls, with a blank line between them.
 //   - Without `has_tools`, as in Gemma 1 to 3, calls become the text that Gemma
 //     3 writes for them, {"name": ..., "parameters": ...}, results become text
-//     of the user, and developer is another word for system.
+//     of the user. "developer" means the same as "system".
 std::vector<Message> InTurns(std::vector<Message> messages, bool has_tools);
 
 // Returns the tokens of a chat, up to where the model goes on: at the beginning

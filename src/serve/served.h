@@ -44,9 +44,9 @@ struct Served {
   Admission admission;
   Metrics metrics;
   std::optional<Engine> engine;
-  // Of a model that embeds: its prompts and sizes.
+  // The prompts and sizes of a model that embeds.
   std::optional<Embedder> embedder;
-  // Of a ShieldGemma: makes its requests, and reads the answers.
+  // Makes the requests of a ShieldGemma, and reads its answers.
   std::optional<Classifier> classifier;
 };
 

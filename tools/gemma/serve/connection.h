@@ -42,7 +42,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Start();
   // Refuses whatever comes, because there are too many connections.
   void Refuse(const HttpProblem& problem);
-  // Ends after the present request; at once, if there is none.
+  // Ends after the request that runs, or at once if no request runs.
   void Drain();
   // Ends at once. `why`: for the log.
   void Close(std::string_view why) noexcept;
