@@ -10,7 +10,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "src/base/messages.h"
-#include "src/serve/json_writer.h"
+#include "src/serve/answer/json_writer.h"
 
 namespace gemma::internal {
 namespace {

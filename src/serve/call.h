@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "src/serve/exchange_state.h"
-#include "src/serve/fields.h"
+#include "src/serve/request/fields.h"
 #include "src/serve/served.h"
 
 namespace gemma::internal {

@@ -17,7 +17,7 @@
 #include "gemma/tokenizer.h"
 #include "src/base/internal.h"
 #include "src/serve/admission.h"
-#include "src/serve/metrics.h"
+#include "src/serve/routes/metrics.h"
 
 namespace gemma::internal {
 

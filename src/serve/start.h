@@ -11,10 +11,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "src/serve/admission.h"
-#include "src/serve/answer_fields.h"
-#include "src/serve/answer_writer.h"
+#include "src/serve/answer/answer_writer.h"
+#include "src/serve/answer/generation.h"
 #include "src/serve/call.h"
-#include "src/serve/generation.h"
+#include "src/serve/request/answer_fields.h"
 
 namespace gemma::internal {
 

@@ -10,7 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "src/serve/chat_writer.h"
+#include "src/serve/answer/chat_writer.h"
 #include "tests/serve/serve_client.h"
 #include "tests/support/error_of.h"
 #include "tests/support/toy_models.h"

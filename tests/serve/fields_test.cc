@@ -7,8 +7,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "src/serve/chat_messages.h"
-#include "src/serve/json_writer.h"
+#include "src/serve/answer/json_writer.h"
+#include "src/serve/request/chat_messages.h"
 #include "tests/serve/serve_client.h"
 #include "tests/support/error_of.h"
 

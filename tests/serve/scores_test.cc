@@ -7,7 +7,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "src/serve/metrics.h"
+#include "src/serve/routes/metrics.h"
 #include "tests/serve/serve_client.h"
 #include "tests/support/error_of.h"
 #include "tests/support/toy_models.h"

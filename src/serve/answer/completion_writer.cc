@@ -1,0 +1,157 @@
+#include "src/serve/answer/completion_writer.h"
+
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/utf8.h"
+#include "src/serve/answer/token_text.h"
+
+namespace gemma::internal {
+namespace {
+
+constexpr std::string_view kText = "text_completion";
+
+void AddTo(std::string& list, std::string element) {
+  absl::StrAppend(&list, list.empty() ? "" : ",", element);
+}
+
+size_t NumCharacters(std::string_view text) {
+  size_t count = 0;
+  for (size_t at = 0; at < text.size(); at = CharacterEnd(text, at)) ++count;
+  return count;
+}
+
+// Returns the alternatives as an object: each text once, with the most probable
+// token that has it.
+std::string AlternativesOf(const Tokenizer& tokenizer,
+                           const ScoredToken& token) {
+  JsonWriter json;
+  std::set<std::string> texts;
+  json.Object();
+  for (const TokenProbability& other : token.alternatives) {
+    const std::string text = TokenText(tokenizer, other.token);
+    if (!texts.insert(text).second) continue;
+    json.Member(text, FiniteLogprob(other.log_probability));
+  }
+  return json.Close().Take();
+}
+
+}  // namespace
+
+CompletionWriter::CompletionWriter(ResponseHead head,
+                                   std::shared_ptr<Exchange::State> out,
+                                   const Tokenizer& tokenizer,
+                                   size_t num_choices, CompletionStyle style)
+    : AnswerWriter(std::move(head), std::move(out)),
+      tokenizer_(tokenizer),
+      style_(std::move(style)) {
+  for (size_t i = 0; i < num_choices; ++i) choices_.emplace_back(tokenizer_);
+}
+
+void CompletionWriter::Begin() {
+  if (streams()) out()->BeginStream();
+  for (size_t i = 0; i < choices_.size(); ++i) {
+    const std::string& echo = style_.echoes[i / style_.n];
+    if (!echo.empty()) Text(i, echo);
+  }
+}
+
+void CompletionWriter::Token(size_t index, const ScoredToken& token) {
+  Choice& choice = choices_[index];
+  std::string text =
+      JsonWriter().Value(TokenText(tokenizer_, token.token)).Take();
+  JsonWriter number, top;
+  if (token.log_probability.has_value()) {
+    number.Value(FiniteLogprob(*token.log_probability));
+    top.Raw(AlternativesOf(tokenizer_, token));
+  } else {
+    // The first token of a prompt.
+    number.Null();
+    top.Null();
+  }
+  std::string logprob = number.Take(), others;
+  if (style_.num_alternatives > 0) others = top.Take();
+  std::string offset = absl::StrCat(choice.num_chars);
+  if (!streams() &&
+      !MayHold(text.size() + logprob.size() + others.size() + offset.size())) {
+    return;
+  }
+  AddTo(choice.tokens, std::move(text));
+  AddTo(choice.token_logprobs, std::move(logprob));
+  if (style_.num_alternatives > 0)
+    AddTo(choice.top_logprobs, std::move(others));
+  AddTo(choice.text_offset, std::move(offset));
+  choice.num_chars += NumCharacters(choice.decoder.Append(token.token));
+}
+
+void CompletionWriter::Text(size_t choice, std::string_view text) {
+  if (text.empty()) return;
+  if (streams()) return Event(choice, text);
+  if (MayHold(text.size())) choices_[choice].text += text;
+}
+
+void CompletionWriter::End(size_t choice, StopReason reason,
+                           absl::Span<const ToolCall> /*calls*/) {
+  if (streams()) return Event(choice, "", &reason);
+  JsonWriter json;
+  WriteChoice(choice, choices_[choice].text, &reason, json);
+  choices_[choice].json = json.Take();
+  choices_[choice].text = std::string();
+}
+
+void CompletionWriter::Finish(const Usage& usage) {
+  if (streams()) return EndStream(kText, usage);
+  JsonWriter json = Open(kText);
+  json.Key("choices").Array();
+  for (const Choice& choice : choices_) json.Raw(choice.json);
+  json.Close();
+  WriteUsage(usage, json);
+  Respond(json);
+}
+
+void CompletionWriter::Event(size_t choice, std::string_view text,
+                             const StopReason* ended) {
+  JsonWriter json = Open(kText);
+  json.Key("choices").Array();
+  WriteChoice(choice, text, ended, json);
+  json.Close();
+  WriteEvent(json);
+}
+
+void CompletionWriter::WriteChoice(size_t choice, std::string_view text,
+                                   const StopReason* ended, JsonWriter& json) {
+  json.Object().Member("text", text).Member("index", choice);
+  WriteLogprobs(choices_[choice], json);
+  if (ended != nullptr) {
+    json.Member("finish_reason", FinishReason(*ended, false));
+    json.Member("stop_reason", StopReasonWord(*ended));
+  } else {
+    json.NullMember("finish_reason");
+  }
+  json.Close();
+}
+
+void CompletionWriter::WriteLogprobs(Choice& choice, JsonWriter& json) const {
+  if (!style_.logprobs || (streams() && choice.tokens.empty())) {
+    json.NullMember("logprobs");
+    return;
+  }
+  const auto list = [&](std::string_view name, std::string& elements) {
+    json.Key(name).Array();
+    if (!elements.empty()) json.Raw(std::exchange(elements, ""));
+    json.Close();
+  };
+  json.Key("logprobs").Object();
+  list("tokens", choice.tokens);
+  list("token_logprobs", choice.token_logprobs);
+  if (style_.num_alternatives == 0) {
+    json.NullMember("top_logprobs");
+  } else {
+    list("top_logprobs", choice.top_logprobs);
+  }
+  list("text_offset", choice.text_offset);
+  json.Close();
+}
+
+}  // namespace gemma::internal

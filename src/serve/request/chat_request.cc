@@ -1,0 +1,126 @@
+#include "src/serve/request/chat_request.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "src/base/format_text.h"
+#include "src/base/messages.h"
+#include "src/base/status_macros.h"
+#include "src/serve/request/chat_messages.h"
+
+namespace gemma::internal {
+namespace {
+
+absl::Status ReadLogprobs(Fields& fields, AnswerFields& answer) {
+  GEMMA_RETURN_IF_ERROR(fields.Read("logprobs", answer.logprobs));
+  const std::optional<Json> top = fields.Take("top_logprobs");
+  if (!top.has_value()) return absl::OkStatus();
+  size_t& count = answer.options.num_alternatives;
+  GEMMA_RETURN_IF_ERROR(AtField(top->Get(count), *top));
+  if (count > kMaxTopLogprobs) {
+    return FieldError(
+        *top, FormatText("is %u, wanted 0 to %u", count, kMaxTopLogprobs));
+  }
+  if (count == 0 || answer.logprobs) return absl::OkStatus();
+  return FieldError(*top, "needs \"logprobs\": true");
+}
+
+absl::Status ReadThinking(Fields& fields, ChatOptions& turns) {
+  GEMMA_RETURN_IF_ERROR(fields.Read("think", turns.thinking));
+  if (const std::optional<Json> effort = fields.Take("reasoning_effort");
+      effort.has_value()) {
+    std::string word;
+    GEMMA_RETURN_IF_ERROR(AtField(effort->Get(word), *effort));
+    const bool off = word == "none" || word == "minimal";
+    if (!off && word != "low" && word != "medium" && word != "high" &&
+        word != "xhigh") {
+      return FieldError(*effort,
+                        absl::StrCat("is ", Quoted(word),
+                                     ", wanted none, minimal, low, medium, "
+                                     "high or xhigh"));
+    }
+    turns.thinking = !off;
+  }
+  const std::optional<Json> kwargs = fields.Take("chat_template_kwargs");
+  if (!kwargs.has_value()) return absl::OkStatus();
+  GEMMA_ASSIGN_OR_RETURN(Fields variables, Fields::Of(*kwargs));
+  GEMMA_RETURN_IF_ERROR(variables.Read("enable_thinking", turns.thinking));
+  return variables.RefuseOthers();
+}
+
+// Accepts fields that state whether the last message goes on.
+absl::Status CheckContinues(Fields& fields,
+                            const std::vector<Message>& messages) {
+  const bool is_open = messages.back().role == Role::kModel &&
+                       messages.back().tool_calls.empty();
+  const auto check = [&](std::string_view name, bool if_open) {
+    const std::optional<Json> field = fields.Take(name);
+    bool value = false;
+    if (!field.has_value()) return absl::OkStatus();
+    absl::Status status = AtField(field->Get(value), *field);
+    if (!status.ok() || value == (is_open ? if_open : !if_open)) return status;
+    return FieldError(
+        *field, absl::StrCat("is ", value ? "true" : "false",
+                             ", but the last message is ",
+                             is_open ? "the assistant's, which the answer "
+                                       "continues"
+                                     : "not the assistant's, so the answer "
+                                       "is a new message"));
+  };
+  GEMMA_RETURN_IF_ERROR(check("continue_final_message", true));
+  return check("add_generation_prompt", false);
+}
+
+absl::Status CheckModalities(Fields& fields) {
+  const std::optional<Json> json = fields.Take("modalities");
+  if (!json.has_value()) return absl::OkStatus();
+  std::vector<std::string> words;
+  if (json->Get(words).ok() && words == std::vector<std::string>{"text"}) {
+    return absl::OkStatus();
+  }
+  return FieldError(*json, "is more than [\"text\"]: answers are texts");
+}
+
+}  // namespace
+
+absl::StatusOr<ChatRequest> ReadChatRequest(const ModelConfig& config,
+                                            size_t max_choices,
+                                            Fields& fields) {
+  ChatRequest request;
+  const std::optional<Json> messages = fields.Take("messages");
+  if (!messages.has_value()) return fields.Missing("messages");
+  GEMMA_ASSIGN_OR_RETURN(request.messages, ReadMessages(*messages));
+  GEMMA_RETURN_IF_ERROR(
+      ReadAnswerFields(config, max_choices, fields, request.answer));
+  GEMMA_RETURN_IF_ERROR(ReadLogprobs(fields, request.answer));
+  GEMMA_RETURN_IF_ERROR(ReadThinking(fields, request.turns));
+  std::optional<size_t> max_tokens;
+  GEMMA_RETURN_IF_ERROR(ReadMaxTokens(fields, max_tokens));
+  if (max_tokens == 0) {
+    const std::string_view name = fields.Take("max_tokens").has_value()
+                                      ? "max_tokens"
+                                      : "max_completion_tokens";
+    return AtParam(absl::InvalidArgumentError(
+                       absl::StrCat("'", name, "' is 0, wanted 1 or more")),
+                   name);
+  }
+  // Without a limit, an answer may fill the context.
+  request.answer.options.max_new_tokens = max_tokens.value_or(0);
+  GEMMA_RETURN_IF_ERROR(CheckContinues(fields, request.messages));
+  GEMMA_RETURN_IF_ERROR(CheckModalities(fields));
+  GEMMA_RETURN_IF_ERROR(RefuseUndone(fields));
+  GEMMA_RETURN_IF_ERROR(fields.RefuseOthers());
+  if (request.turns.thinking.value_or(false) &&
+      request.answer.form.has_value()) {
+    return AtParam(
+        absl::InvalidArgumentError(
+            "the request asks for thoughts and for a form of the answer, and "
+            "a form leaves no room for thoughts: ask for one of them"),
+        "think");
+  }
+  return request;
+}
+
+}  // namespace gemma::internal

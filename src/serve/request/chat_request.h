@@ -1,0 +1,38 @@
+// Reads requests of /v1/chat/completions.
+
+#ifndef GEMMA_SRC_SERVE_REQUEST_CHAT_REQUEST_H_
+#define GEMMA_SRC_SERVE_REQUEST_CHAT_REQUEST_H_
+
+#include <cstddef>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "gemma/chat_template.h"
+#include "gemma/model_config.h"
+#include "src/serve/request/answer_fields.h"
+#include "src/serve/request/fields.h"
+
+namespace gemma::internal {
+
+struct ChatRequest {
+  AnswerFields answer;
+  std::vector<Message> messages;
+  ChatOptions turns;
+};
+
+// Reads the fields of AnswerFields and
+//   messages              see ReadMessages
+//   max_completion_tokens, or max_tokens
+//   logprobs, top_logprobs
+//   think                 whether the model thinks first: true or false
+//   reasoning_effort      the same: "none" or "minimal" is false
+//   chat_template_kwargs  {"enable_thinking"}, the same
+//   continue_final_message, add_generation_prompt
+//                         accepted if they say what happens anyway: an answer
+//                         continues a last message of the assistant
+absl::StatusOr<ChatRequest> ReadChatRequest(const ModelConfig& config,
+                                            size_t max_choices, Fields& fields);
+
+}  // namespace gemma::internal
+
+#endif  // GEMMA_SRC_SERVE_REQUEST_CHAT_REQUEST_H_
