@@ -11,7 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "src/base/internal.h"
-#include "tools/gemma/words/habits.h"
+#include "tools/gemma/words/type_habits.h"
 
 namespace gemma::tools {
 namespace {

@@ -33,7 +33,7 @@
 #include "tools/gemma/machine/summary.h"
 #include "tools/gemma/machine/written_model.h"
 #include "tools/gemma/pull/resolve.h"
-#include "tools/gemma/words/habits.h"
+#include "tools/gemma/words/type_habits.h"
 
 namespace gemma::tools {
 namespace {

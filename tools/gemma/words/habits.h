@@ -1,5 +1,5 @@
-// Options, fields and types that people know from Ollama, llama.cpp,
-// transformers and their like, and what gemma has in their place.
+// Options and fields that people know from Ollama, llama.cpp, transformers and
+// their like, and what gemma has in their place.
 
 #ifndef GEMMA_TOOLS_GEMMA_WORDS_HABITS_H_
 #define GEMMA_TOOLS_GEMMA_WORDS_HABITS_H_
@@ -35,15 +35,6 @@ std::string FieldHint(std::string_view field,
 // Returns the option of gemma that an option of another tool means, as
 // "--context" for "--num_ctx", or "" if it means none.
 std::string_view OwnOption(std::string_view option);
-
-// Returns the one of `types`, of weights or numbers, that is nearest to a type
-// of another tool, in small letters: "q4" for "q4_k_m". "" if it is not known.
-std::string_view NearestType(std::string_view type,
-                             const std::vector<std::string>& types);
-
-// Whether a type, in any case, is one in which --layout gguf writes weights,
-// under another name than gemma's: "Q8_0".
-bool IsTypeOfGguf(std::string_view type);
 
 }  // namespace gemma::tools
 
