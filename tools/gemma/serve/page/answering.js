@@ -18,9 +18,9 @@ function isText({ token, bytes }) {
 }
 
 export class Answering {
-  // `changed(message)` is called after each event, and `ended(message)` once.
-  constructor(server, conversation, message, options, changed, ended) {
-    Object.assign(this, { server, conversation, message, options, changed, ended });
+  // `changed()` is called after each event.
+  constructor(server, conversation, message, options, changed) {
+    Object.assign(this, { server, conversation, message, options, changed });
     this.abort = new AbortController();
     this.progress = null;  // {processed, total} of the prompt
     this.began = performance.now();
@@ -38,6 +38,7 @@ export class Answering {
     return this.count > 1 && seconds > 0 ? (this.count - 1) / seconds : null;
   }
 
+  // Returns when the answer has ended, in whatever way.
   async run() {
     const { message } = this;
     message.finish = null;
@@ -61,7 +62,6 @@ export class Answering {
     message.model = this.conversation.model;
     message.times = { first: this.first && Math.round(this.first - this.began), speed: this.speed && Math.round(this.speed * 10) / 10 };
     this.conversation.updated = Date.now();
-    this.ended(message);
   }
 
   take(event) {
@@ -83,6 +83,6 @@ export class Answering {
       if (choice.finish_reason) message.finish = choice.finish_reason;
       if (choice.stop_reason) message.detail = choice.stop_reason;
     }
-    this.changed(message);
+    this.changed();
   }
 }

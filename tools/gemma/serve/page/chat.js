@@ -77,6 +77,11 @@ export class Chat {
     this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
+  // On a touch screen, the keyboard would cover the conversation.
+  focusInput() {
+    if (matchMedia("(hover: hover)").matches) byId("input").focus({ preventScroll: true });
+  }
+
   store(conversation) {
     if (this.page.store.save(conversation)) return;
     this.page.notice("The browser has no room for this conversation: delete others to keep it.");
@@ -149,7 +154,7 @@ export class Chat {
     const goesOn = message.content !== "";
     // Tokens that are not known leave a gap in the list.
     if (goesOn && options.logprobs === 0) message.tokens = [];
-    const answering = new Answering(page.server, conversation, message, options, () => this.schedule(answering), () => {});
+    const answering = new Answering(page.server, conversation, message, options, () => this.schedule(answering));
     this.running.set(conversation.id, answering);
     this.store(conversation);
     this.show();
@@ -165,7 +170,7 @@ export class Chat {
       this.show();
       if (this.follows) this.scrollToEnd();
       // The button that stopped it is gone.
-      if (document.activeElement === document.body) byId("input").focus({ preventScroll: true });
+      if (document.activeElement === document.body) this.focusInput();
     }
     page.listChanged();
     this.report(answering);

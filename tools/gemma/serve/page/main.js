@@ -49,7 +49,7 @@ const sidebar = new Sidebar({
     chat.open(conversations.find((conversation) => conversation.id === id));
     store.setPage({ current: id });
     showPanel("sidebar", false);
-    byId("input").focus();
+    chat.focusInput();
   },
   renamed: (conversation) => {
     chat.store(conversation);
@@ -209,7 +209,7 @@ function wire() {
     store.setPage({ current: null });
     listChanged();
     showPanel("sidebar", false);
-    byId("input").focus();
+    chat.focusInput();
   });
   for (const name of ["sidebar", "settings"]) {
     byId(`open-${name}`).addEventListener("click", () => showPanel(name, !isOpen(name)));
@@ -253,4 +253,4 @@ wire();
 chat.open(conversations.find(({ id }) => id === store.page().current) ?? null);
 if (!store.keeps) notice("The browser keeps nothing of this page: conversations are gone when it closes.");
 connect();
-byId("input").focus();
+chat.focusInput();
