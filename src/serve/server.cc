@@ -91,13 +91,37 @@ constexpr ModelRoute kModelRoutes[] = {
     {"/tokenize", Tokenize},        {"/detokenize", Detokenize},
 };
 
+// Whether the model thinks before an answer if it is told to.
+bool Thinks(const ChatTemplate& turns) {
+  Message message;
+  message.role = Role::kUser;
+  message.text = "a";
+  return turns.Render({message}, {.thinking = true}).ok();
+}
+
+// What a request without these fields has.
+void WriteDefaults(JsonWriter& json) {
+  const SamplingOptions options;
+  json.Object().Member("temperature", options.temperature);
+  json.Member("top_k", options.top_k).Member("top_p", options.top_p);
+  json.Member("min_p", options.min_p).Member("typical_p", options.typical_p);
+  json.Member("repetition_penalty", options.repetition_penalty);
+  json.Member("frequency_penalty", options.frequency_penalty);
+  json.Member("presence_penalty", options.presence_penalty);
+  json.Member("penalty_window", options.penalty_window).Close();
+}
+
 void WriteModel(const Served& served, int64_t created, JsonWriter& json) {
   json.Object().Member("id", served.name).Member("object", "model");
   json.Member("created", created).Member("owned_by", "gemma");
   json.Member("max_model_len", served.context());
   json.Member("embeds", served.embedder.has_value());
   json.Member("moderates", served.classifier.has_value());
-  json.Member("chats", !served.embedder.has_value() && served.turns.ok());
+  const bool chats = !served.embedder.has_value() && served.turns.ok();
+  json.Member("chats", chats);
+  json.Member("thinks", chats && Thinks(*served.turns));
+  json.Key("sampling");
+  WriteDefaults(json);
   json.Close();
 }
 

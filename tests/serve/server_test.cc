@@ -44,6 +44,10 @@ TEST(Server, ListsItsModels) {
   EXPECT_EQ(list.json["data"][0]["id"], "toy");
   EXPECT_EQ(list.json["data"][0]["object"], "model");
   EXPECT_EQ(list.json["data"][0]["max_model_len"], 300);
+  EXPECT_EQ(list.json["data"][0]["thinks"], false);
+  EXPECT_EQ(list.json["data"][1]["thinks"], true);
+  EXPECT_EQ(list.json["data"][0]["sampling"]["temperature"], 1.0);
+  EXPECT_EQ(list.json["data"][0]["sampling"]["top_k"], 64);
   EXPECT_EQ(Get(server, "/v1/models/a/b:c").json, list.json["data"][1]);
   EXPECT_EQ(Get(server, "/v1/models/a%2Fb%3ac").json, list.json["data"][1]);
   EXPECT_EQ(Get(server, "/tokenizer_info?x=1&model=a%2Fb:c").json["model"],
