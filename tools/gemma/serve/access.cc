@@ -16,15 +16,19 @@
 #include "src/base/status_macros.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
+#include "tools/gemma/serve/page.h"
 
 namespace gemma::tools {
 namespace {
 
-// Routes that need no key: whether the server lives and is ready is no secret,
-// and what asks for it has seldom a key.
-bool IsPublic(std::string_view target) {
+// Requests that need no key: whether the server lives and is ready is no
+// secret, and what asks for it has seldom a key. The page asks its reader for
+// one.
+bool IsPublic(const AccessRules& rules, const ReceivedRequest& request) {
+  const std::string_view target = request.target;
   const std::string_view path = target.substr(0, target.find('?'));
-  return path == "/health" || path == "/v1/health" || path == "/ready";
+  return path == "/health" || path == "/v1/health" || path == "/ready" ||
+         (rules.has_page && FindPageFile(request.method, target) != nullptr);
 }
 
 // "localhost" of "localhost:8080", "::1" of "[::1]:8080"; "" if it is neither.
@@ -190,7 +194,7 @@ HttpProblem CheckAccess(const AccessRules& rules, ReceivedRequest* request,
             "origin_not_allowed"};
   }
   // A browser sends no key when it asks what it may send.
-  if (rules.keys.empty() || IsPublic(request->target) ||
+  if (rules.keys.empty() || IsPublic(rules, *request) ||
       request->method == "OPTIONS") {
     return {};
   }

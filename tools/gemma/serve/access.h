@@ -38,7 +38,8 @@ class ApiKeys {
 };
 
 struct AccessRules {
-  ApiKeys keys;  // empty: requests need no key
+  bool has_page = true;  // the server sends the chat page, which needs no key
+  ApiKeys keys;          // empty: requests need no key
   // A web page in a browser may reach a local server under a name of its own
   // (DNS rebinding), so names must be known; addresses are safe. Not checked
   // for Unix sockets, which no page reaches.

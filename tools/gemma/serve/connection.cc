@@ -252,6 +252,10 @@ void Connection::Dispatch() {
   stays_open_ = reader_->wants_more() && !shared_.draining;
   ReceivedRequest& received = reader_->request();
   if (received.method == "OPTIONS") return AnswerOptions();
+  if (shared_.options.access.has_page) {
+    const PageFile* file = FindPageFile(received.method, received.target);
+    if (file != nullptr) return AnswerPage(*file);
+  }
   if (shared_.options.logs_prompts) logged_.body = received.body;
   HttpRequest request;
   request.method = only_head_ ? "GET" : received.method;
@@ -297,6 +301,14 @@ void Connection::AnswerOptions() {
   HttpHead head = {204, {{"allow", "GET, HEAD, POST, OPTIONS"}}};
   only_head_ = true;
   BeginResponse(std::move(head));
+  EndResponse();
+}
+
+void Connection::AnswerPage(const PageFile& file) {
+  ReleaseBody();
+  PageResponse response = RespondWithFile(file, reader_->request());
+  BeginResponse(std::move(response.head));
+  AppendBody(response.body);
   EndResponse();
 }
 

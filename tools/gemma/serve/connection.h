@@ -18,6 +18,7 @@
 #include "src/base/stopwatch.h"
 #include "tools/gemma/serve/http_shared.h"
 #include "tools/gemma/serve/listen_socket.h"
+#include "tools/gemma/serve/page.h"
 #include "tools/gemma/serve/request_reader.h"
 #include "tools/gemma/serve/stream.h"
 
@@ -81,6 +82,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Dispatch();
   void OnExchange(absl::StatusOr<Exchange> exchange);
   void AnswerOptions();
+  void AnswerPage(const PageFile& file);
 
   // Responses.
   void Pump();

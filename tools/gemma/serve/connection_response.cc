@@ -75,7 +75,7 @@ void Connection::EndResponse() {
   if (head_.is_stream) {
     if (is_1_1_ && !only_head_) Send(kLastChunk);
   } else {
-    const bool has_size = head_.status != 204;
+    const bool has_size = head_.status != 204 && head_.status != 304;
     BodyEnd end = {{}, false, !stays_open_};
     if (has_size) end.size = body_.size();
     Send(HeadText(head_, cors_, end));

@@ -91,6 +91,7 @@ absl::Status Serve(ServeOptions options) {
   for (std::string& host : access.hosts) host = absl::AsciiStrToLower(host);
   access.hosts.push_back(absl::AsciiStrToLower(options.host));
   access.checks_host = options.unix_socket.empty();
+  access.has_page = !options.no_page;
   options.http.log = options.quiet     ? LogLevel::kQuiet
                      : options.verbose ? LogLevel::kAll
                                        : LogLevel::kRequests;

@@ -30,6 +30,8 @@ void AddAddress(CLI::App& command, ServeOptions* options) {
   AddText(command, "--unix-socket", "FILE", &options->unix_socket,
           "Listen on a Unix socket that only this user can use,\n"
           "instead of --host and --port");
+  command.add_flag("--no-page", options->no_page,
+                   "Do not serve the chat page, which browsers see at /");
 }
 
 void AddAccess(CLI::App& command, ServeOptions* options) {

@@ -23,6 +23,7 @@ struct ServeOptions {
   ServerOptions core;
   HttpOptions http;
 
+  bool no_page = false;
   std::string host = "127.0.0.1";
   size_t port = 8080;
   std::string unix_socket;  // instead of host and port
