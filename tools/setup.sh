@@ -44,7 +44,8 @@ packages=(
   nlohmann-json3-dev zlib1g-dev
 )
 ((release_only)) || packages+=(
-  ccache clang-format doxygen groff-base python3-jsonschema python3-matplotlib
+  ccache chromium chromium-driver clang-format doxygen groff-base
+  python3-jsonschema python3-matplotlib
 )
 ((clang)) && packages+=(clang-19 libclang-rt-19-dev llvm-19)
 ((arm)) && packages+=(g++-aarch64-linux-gnu qemu-user)
