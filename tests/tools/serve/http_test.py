@@ -94,7 +94,8 @@ class HttpTest(ServeTest):
 
     def test_absolute_targets(self):
         self.ask(request(path="http://localhost:1/health"))
-        self.ask(request(path="http://127.0.0.1"), 404)
+        self.ask(request(path="http://127.0.0.1"))  # the page, whose path is "/"
+        self.ask(request(path="http://127.0.0.1/no"), 404)
         self.ask(request(path="http://evil.example/health"), 403)
         self.ask(request("CONNECT", "localhost:443"), 400)
 

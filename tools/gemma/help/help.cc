@@ -44,7 +44,7 @@ const std::vector<Group>& Groups() {
       {"Many prompts", {"batch-size"}},
       {"Access",
        {"api-key-file", "no-auth", "allow-host", "cors", "tls-cert", "tls-key",
-        "log-prompts"}},
+        "no-page", "log-prompts"}},
       {"Limits",
        {"max-queued", "max-queued-per-client", "max-body", "max-connections",
         "max-connections-per-address", "head-timeout", "body-timeout",

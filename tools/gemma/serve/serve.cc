@@ -139,8 +139,8 @@ void AddServe(CLI::App& app, Action* action) {
       "serve", "Answer HTTP requests in the form of OpenAI's API");
   AddServeOptions(*command, options.get());
   command->footer(
-      R"(When the models are loaded, standard output receives one line: the URL, and
-the names of the models. Standard error receives a line for each request:
+      R"(When the models are loaded, standard output receives one line: the URL, where
+browsers find a chat page, and the names of the models. Standard error receives a line for each request:
 time, client, method, path, status, bytes of the body, seconds, request id.
 Texts of requests are not logged.
 
