@@ -140,9 +140,9 @@ void AddServe(CLI::App& app, Action* action) {
   AddServeOptions(*command, options.get());
   command->footer(
       R"(When the models are loaded, standard output receives one line: the URL, where
-browsers find a chat page, and the names of the models. Standard error receives a line for each request:
-time, client, method, path, status, bytes of the body, seconds, request id.
-Texts of requests are not logged.
+browsers find a chat page, and the names of the models. Standard error receives
+a line for each request: time, client, method, path, status, bytes of the body,
+seconds, request id. Texts of requests are not logged.
 
 Requests of one connection are answered in order. If a client leaves, its
 request ends within one pass of the model, whether it waits, is read or is
