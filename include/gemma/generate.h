@@ -21,6 +21,10 @@
 
 namespace gemma {
 
+// The largest top_k with GenerateOptions::fill_sampling, whose time grows with
+// its square.
+inline constexpr size_t kMaxFillTopK = 256;
+
 // Whether to guess tokens from repetitions in the sequence and check several
 // guesses in one pass. The answer is always the same; only the time differs.
 // Guesses use up to max_rollback of the session's free rollback (see
@@ -51,9 +55,24 @@ struct ScoredToken {
   std::vector<TokenProbability> alternatives;
 };
 
+// Limits of the lines of an answer, as editors of code ask for them.
+struct LineLimits {
+  // Blanks and tabs with which each line after the first must begin. A line
+  // with fewer, for example an empty one, ends the answer and is not part of
+  // it. 0: no limit.
+  size_t min_indent = 0;
+  // Seconds since the first token, after which the end of a line ends the
+  // answer. 0: no limit.
+  double max_seconds = 0;
+};
+
 // How to generate, and when to stop.
 struct GenerateOptions {
   size_t max_new_tokens = 0;  // 0: until the session is full
+  // Until the answer has this many tokens, no stop token is chosen and no stop
+  // string matches. Limits, a full session and a grammar that allows no more
+  // text end it all the same.
+  size_t min_new_tokens = 0;
   // Whether only to read the prompt: no token is chosen, and the answer ends
   // with kMaxTokens. With score_prompt, on_token receives the prompt's tokens.
   // Requires that max_new_tokens is 0.
@@ -65,6 +84,12 @@ struct GenerateOptions {
   // Tokens that end generation in addition to ModelConfig::stop_tokens, in any
   // order. They are not part of the answer.
   std::vector<TokenId> stop_tokens;
+  LineLimits lines;  // by default none
+  // Whether to end the answer where a stop token is about as probable as to go
+  // on, and otherwise to choose only among the few most probable tokens, as the
+  // sampler "infill" of llama.cpp does after the steps of Sampler. Requires a
+  // top_k of 1 to kMaxFillTopK, and neither a grammar nor min_new_tokens.
+  bool fill_sampling = false;
   // If not null, the answer is one of the grammar's texts. Before `sampling`,
   // all tokens that cannot continue such a text are removed, including control
   // tokens; tokens that end an answer are kept where a text may end. If the
@@ -108,13 +133,17 @@ struct GenerateOptions {
 // The reason why an answer ended.
 enum class StopReason {
   kStopToken,    // one of ModelConfig's or GenerateOptions::stop_tokens
-  kStopString,   // one of GenerateOptions::stop_strings
+  kStopString,   // one of GenerateOptions::stop_strings, or a line of too
+                 // few blanks; see LineLimits
   kMaxTokens,    // GenerateOptions::max_new_tokens, or prompt_only
   kContextFull,  // the session has no room for another token
   kCancelled,    // `cancelled` returned true, or `on_text` false
-  kDeadline,     // GenerateOptions::deadline
+  kDeadline,     // GenerateOptions::deadline, or LineLimits::max_seconds
   kGrammarEnd    // the grammar allows no more text
 };
+
+// Returns the name of a reason in results, for example "stop_token".
+GEMMA_EXPORT std::string_view StopReasonName(StopReason reason);
 
 // Number of reasons, for arrays with a place for each.
 inline constexpr size_t kNumStopReasons = 7;

@@ -6,8 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <random>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -85,6 +87,13 @@ class GEMMA_EXPORT Sampler {
   // Does not accept the token.
   TokenId Sample(absl::Span<float> logits);
 
+  // Internal: a step after the others. It gets the tokens that are left with
+  // their relative probabilities, in descending order, and leaves at least one.
+  using LastStep = std::function<void(std::vector<TokenLogit>& candidates,
+                                      std::vector<double>& weights)>;
+  // Internal.
+  void set_last_step(LastStep step) { last_step_ = std::move(step); }
+
  private:
   bool penalizes() const;
   size_t num_kept() const;  // tokens kept by temperature 0 or top_k; 0: all
@@ -104,6 +113,7 @@ class GEMMA_EXPORT Sampler {
   // Tokens that may be chosen. A member so that calls reuse its memory.
   std::vector<TokenLogit> candidates_;
   std::vector<double> weights_;  // relative probabilities of candidates_
+  LastStep last_step_;           // may be empty
 };
 
 }  // namespace gemma

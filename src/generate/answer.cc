@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <limits>
 
 #include "src/base/format_text.h"
 #include "src/base/status_macros.h"
+#include "src/generate/fill_step.h"
 
 namespace gemma::internal {
 
@@ -28,6 +30,44 @@ std::vector<TokenId> StopTokens(const ModelConfig& config,
   return stops;
 }
 
+namespace {
+
+absl::Status CheckLimits(const GenerateOptions& options) {
+  const size_t least = options.min_new_tokens;
+  if (options.max_new_tokens != 0 && least > options.max_new_tokens) {
+    return absl::InvalidArgumentError(
+        FormatText("min_new_tokens is %u, wanted at most max_new_tokens, %u",
+                   least, options.max_new_tokens));
+  }
+  const double seconds = options.lines.max_seconds;
+  if (!(seconds >= 0) || !std::isfinite(seconds)) {
+    return absl::InvalidArgumentError(
+        FormatText("max_seconds of lines is %g, wanted 0 or more", seconds));
+  }
+  if (!options.fill_sampling) return absl::OkStatus();
+  const size_t top_k = options.sampling.top_k;
+  if (top_k < 1 || top_k > kMaxFillTopK) {
+    return absl::InvalidArgumentError(FormatText(
+        "top_k is %u, wanted 1 to %u with fill_sampling", top_k, kMaxFillTopK));
+  }
+  if (options.grammar == nullptr && least == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      FormatText("fill_sampling may end the answer anywhere, but %s is set",
+                 options.grammar != nullptr ? "a grammar" : "min_new_tokens"));
+}
+
+// Returns the tokens that an answer must not begin with.
+std::vector<TokenId> NotYet(const ModelConfig& config,
+                            const GenerateOptions& options) {
+  std::vector<TokenId> tokens = config.suppress_tokens;
+  if (options.min_new_tokens == 0) return tokens;
+  const std::vector<TokenId> stops = StopTokens(config, options);
+  tokens.insert(tokens.end(), stops.begin(), stops.end());
+  return tokens;
+}
+
+}  // namespace
+
 absl::Status Answer::Check(const GenerateOptions& options,
                            const ModelConfig& config) {
   for (const std::string& stop : options.stop_strings) {
@@ -44,6 +84,7 @@ absl::Status Answer::Check(const GenerateOptions& options,
   GEMMA_RETURN_IF_ERROR(
       CheckTokens(options.stop_tokens, config, "stop_tokens"));
   GEMMA_RETURN_IF_ERROR(Validate(options.sampling));
+  GEMMA_RETURN_IF_ERROR(CheckLimits(options));
   std::vector<TokenId> biased;
   for (const LogitBias& b : options.sampling.logit_bias) {
     biased.push_back(b.token);
@@ -91,13 +132,19 @@ Answer::Answer(const ModelConfig& config, const Tokenizer& tokenizer,
       suppress_tokens_(config.suppress_tokens),
       tokenizer_(tokenizer),
       options_(options),
+      not_yet_(NotYet(config, options)),
       sampler_(options.sampling),
       reporter_(options, tokenizer),
       constraint_(options.grammar, tokenizer, stop_tokens_,
-                  sampler_.num_candidates(), reporter_.wanted(),
-                  suppress_tokens_),
+                  sampler_.num_candidates(), reporter_.wanted(), not_yet_),
       decoder_(tokenizer),
-      filter_(options.stop_strings, on_text) {}
+      lines_(options.lines, on_text),
+      on_lines_([this](std::string_view text) { return lines_.Append(text); }),
+      filter_(options.stop_strings, on_lines_) {
+  if (options.fill_sampling) {
+    sampler_.set_last_step(FillStep(tokenizer, stop_tokens_));
+  }
+}
 
 void Answer::Score(TokenId token, absl::Span<const float> logits) {
   ++begin_;
@@ -134,6 +181,7 @@ bool Answer::Interrupted() {
 
 bool Answer::Ended(size_t room) {
   if (stop_reason_.has_value()) return true;
+  if (lines_.ended().has_value()) return End(*lines_.ended());
   if (filter_.stopped()) return End(StopReason::kStopString);
   if (filter_.refused()) return End(StopReason::kCancelled);
   if (Interrupted()) return true;
@@ -154,7 +202,7 @@ size_t Answer::Left(size_t room) const {
 std::optional<TokenId> Answer::Choose(absl::Span<float> logits) {
   if (Fail(CheckFinite(logits, begin_ + num_tokens_))) return std::nullopt;
   reporter_.Expect(logits);
-  for (const TokenId token : suppress_tokens_) {
+  for (const TokenId token : must_go_on() ? not_yet_ : suppress_tokens_) {
     logits[static_cast<size_t>(token)] =
         -std::numeric_limits<float>::infinity();
   }
@@ -173,31 +221,51 @@ std::optional<TokenId> Answer::Choose(absl::Span<float> logits) {
     End(StopReason::kStopToken);
     return std::nullopt;
   }
+  ++num_tokens_;
+  if (!must_go_on()) constraint_.set_suppressed(suppress_tokens_);
   constraint_.Accept(token);
   sampler_.Accept({&token, 1});
   reporter_.Report(token);
-  ++num_tokens_;
-  if (!Control(token)) filter_.Append(decoder_.Append(token));
+  if (num_tokens_ == 1) lines_.Start();
+  if (!Control(token)) AppendText(decoder_.Append(token));
   return token;
+}
+
+void Answer::AppendText(std::string_view text) {
+  // The text of the first min_new_tokens, the last of them included.
+  if (options_.min_new_tokens != 0 && num_tokens_ <= options_.min_new_tokens) {
+    filter_.Pass(text);
+  } else {
+    filter_.Append(text);
+  }
+}
+
+void Answer::FlushText() {
+  filter_.Flush();
+  lines_.Flush();
 }
 
 bool Answer::Control(TokenId token) {
   if (!options_.on_control || !tokenizer_.IsControl(token)) return false;
-  filter_.Append(decoder_.Finish());
-  filter_.Flush();
+  AppendText(decoder_.Finish());
+  FlushText();
   if (!filter_.stopped() && !filter_.refused()) options_.on_control(token);
   return true;
 }
 
 void Answer::Finish() {
-  filter_.Append(decoder_.Finish());
+  AppendText(decoder_.Finish());
   // The bytes of an incomplete character may complete a stop string. The reason
   // stays as it is if the caller ended the answer.
   if (filter_.stopped() && stop_reason_ != StopReason::kCancelled &&
       stop_reason_ != StopReason::kDeadline) {
     stop_reason_ = StopReason::kStopString;
   }
-  filter_.Flush();
+  FlushText();
+  if (lines_.ended() == StopReason::kStopString &&
+      stop_reason_ != StopReason::kCancelled) {
+    stop_reason_ = StopReason::kStopString;
+  }
 }
 
 StopReason Answer::stop_reason() const {

@@ -18,6 +18,7 @@
 #include "src/forward/segment.h"
 #include "src/forward/word_view.h"
 #include "src/generate/constraint.h"
+#include "src/generate/line_filter.h"
 #include "src/generate/scored_tokens.h"
 #include "src/generate/stop_filter.h"
 
@@ -112,6 +113,11 @@ class Answer {
   // Ends the answer with an error. Returns false if `status` is OK.
   bool Fail(absl::Status status);
 
+  // Before min_new_tokens.
+  bool must_go_on() const { return num_tokens_ < options_.min_new_tokens; }
+  void AppendText(std::string_view text);
+  void FlushText();
+
   // Passes a control token on. Returns whether the caller wants such tokens.
   bool Control(TokenId token);
 
@@ -119,10 +125,15 @@ class Answer {
   const std::vector<TokenId>& suppress_tokens_;
   const Tokenizer& tokenizer_;
   const GenerateOptions& options_;
+  // The tokens that must not be chosen yet: those that the model suppresses,
+  // and stop tokens before min_new_tokens.
+  const std::vector<TokenId> not_yet_;
   Sampler sampler_;
   TokenReporter reporter_;
   Constraint constraint_;
   StreamDecoder decoder_;
+  LineFilter lines_;
+  const StopFilter::TextFunction on_lines_;  // appends to lines_
   StopFilter filter_;
   size_t begin_ = 0;  // words before the answer
   size_t num_tokens_ = 0;

@@ -32,6 +32,10 @@ class Constraint {
   Constraint(const Grammar* grammar, const Tokenizer& tokenizer,
              absl::Span<const TokenId> stops, size_t num_candidates,
              bool all_logits, absl::Span<const TokenId> suppressed = {});
+  // Other tokens are suppressed after the next Accept.
+  void set_suppressed(absl::Span<const TokenId> suppressed) {
+    suppressed_ = suppressed;
+  }
   // The result of needed() refers to this object.
   Constraint(const Constraint&) = delete;
   Constraint& operator=(const Constraint&) = delete;
@@ -66,7 +70,7 @@ class Constraint {
   std::optional<AllowedTokens> allowed_;  // empty without a grammar
   const size_t num_candidates_;
   const bool all_logits_;
-  const absl::Span<const TokenId> suppressed_;
+  absl::Span<const TokenId> suppressed_;
   NeededLogits needed_;
   bool needed_is_set_ = false;
   size_t more_;  // how many more logits than candidates to request

@@ -158,4 +158,24 @@ absl::StatusOr<GenerateStats> Generate(
   return GenerateWords(session, prompt, options, on_text);
 }
 
+std::string_view StopReasonName(StopReason reason) {
+  switch (reason) {
+    case StopReason::kStopToken:
+      return "stop_token";
+    case StopReason::kStopString:
+      return "stop_string";
+    case StopReason::kMaxTokens:
+      return "max_tokens";
+    case StopReason::kContextFull:
+      return "context_full";
+    case StopReason::kCancelled:
+      return "cancelled";
+    case StopReason::kDeadline:
+      return "deadline";
+    case StopReason::kGrammarEnd:
+      return "grammar_end";
+  }
+  return "";
+}
+
 }  // namespace gemma

@@ -81,6 +81,10 @@ TokenId Sampler::Sample(absl::Span<float> logits) {
   while (weights_.back() == 0) weights_.pop_back();
   if (options_.typical_p < 1.0f) KeepTypical();
   KeepMostProbable();
+  if (last_step_) {
+    candidates_.resize(weights_.size());
+    last_step_(candidates_, weights_);
+  }
 
   // 53 random bits make a number in [0, 1) that is the same on every platform.
   double left =

@@ -18,6 +18,12 @@ void StopFilter::Append(std::string_view text) {
   Emit(held_.size() - LongestBeginning());
 }
 
+void StopFilter::Pass(std::string_view text) {
+  if (stopped_ || refused_) return;
+  held_.append(text);
+  Emit(held_.size());
+}
+
 void StopFilter::Flush() {
   if (!stopped_ && !refused_) Emit(held_.size());
 }

@@ -25,6 +25,8 @@ class StopFilter {
   bool refused() const { return refused_; }  // on_text wants no more
 
   void Append(std::string_view text);
+  // Passes on `text`, and what was held back, without looking for stop strings.
+  void Pass(std::string_view text);
 
   // Passes on the text that was held back. Call this when no text follows.
   void Flush();

@@ -58,26 +58,6 @@ OrderedJson AnswerOptionsJson(const AnswerOptions& options) {
   return json;
 }
 
-std::string_view StopReasonName(StopReason reason) {
-  switch (reason) {
-    case StopReason::kStopToken:
-      return "stop_token";
-    case StopReason::kStopString:
-      return "stop_string";
-    case StopReason::kMaxTokens:
-      return "max_tokens";
-    case StopReason::kContextFull:
-      return "context_full";
-    case StopReason::kCancelled:
-      return "cancelled";
-    case StopReason::kDeadline:
-      return "deadline";
-    case StopReason::kGrammarEnd:
-      return "grammar_end";
-  }
-  return "";
-}
-
 void AddParts(std::string_view thoughts, const std::vector<ToolCall>& calls,
               OrderedJson* json) {
   if (!thoughts.empty()) (*json)["thoughts"] = thoughts;

@@ -17,9 +17,6 @@
 
 namespace gemma::tools {
 
-// The name of a reason in reports, such as "stop_token".
-std::string_view StopReasonName(StopReason reason);
-
 // Adds "thoughts" and "tool_calls" to an object, as far as there are any.
 void AddParts(std::string_view thoughts, const std::vector<ToolCall>& calls,
               nlohmann::ordered_json* json);
