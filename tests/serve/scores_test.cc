@@ -50,6 +50,51 @@ TEST(TextRoute, ReadsWithoutAnswering) {
 
 // lm-eval sums all but the last log-probability, so that one must not be the
 // prompt's, also if the answer ends at once.
+TEST(TextRoute, ScoresNoStopStrings) {
+  Server server = ServerOf(Gemma3Toy());
+  ServeJson body = {{"prompt", "the"},
+                    {"seed", 2},
+                    {"max_tokens", 20},
+                    {"logprobs", 1},
+                    {"echo", true}};
+  const ServeJson whole = Post(server, kTextPath, body).json["choices"][0];
+  const std::string text = whole["text"];
+  ASSERT_GT(text.size(), 8);
+  // A stop that a token completes: neither its text nor the token is listed.
+  const size_t prompt = 3;
+  body["stop"] = text.substr(prompt, 3);
+  for (const bool stream : {false, true}) {
+    body["stream"] = stream;
+    const Reply reply = Post(server, kTextPath, body);
+    std::string rest;
+    std::vector<std::string> tokens;
+    std::vector<size_t> offsets;
+    const auto read = [&](const ServeJson& choice) {
+      rest += choice["text"].get<std::string>();
+      if (choice["logprobs"].is_null()) return;
+      for (const ServeJson& token : choice["logprobs"]["tokens"]) {
+        tokens.push_back(token);
+      }
+      for (const ServeJson& offset : choice["logprobs"]["text_offset"]) {
+        offsets.push_back(offset);
+      }
+    };
+    if (stream) {
+      for (const ServeJson& event : reply.events) read(event["choices"][0]);
+    } else {
+      read(reply.json["choices"][0]);
+    }
+    EXPECT_EQ(rest, "the");
+    EXPECT_EQ(tokens.size(), offsets.size());
+    ASSERT_FALSE(tokens.empty());
+    // The prompt's tokens are listed all the same.
+    std::string joined;
+    for (size_t i = 1; i < tokens.size(); ++i) joined += tokens[i];
+    EXPECT_EQ(tokens[0], "<bos>");
+    EXPECT_EQ(joined, "the");
+  }
+}
+
 TEST(TextRoute, ScoresStopsAfterEchoes) {
   const Model model = Gemma3Toy();
   Server server = ServerOf(model, {.max_tokens = 16});

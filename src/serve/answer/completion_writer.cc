@@ -12,8 +12,9 @@ namespace {
 
 constexpr std::string_view kText = "text_completion";
 
-void AddTo(std::string& list, std::string element) {
-  absl::StrAppend(&list, list.empty() ? "" : ",", element);
+void AddTo(std::string& list, std::string_view elements) {
+  if (elements.empty()) return;
+  absl::StrAppend(&list, list.empty() ? "" : ",", elements);
 }
 
 size_t NumCharacters(std::string_view text) {
@@ -38,6 +39,13 @@ std::string AlternativesOf(const Tokenizer& tokenizer,
 }
 
 }  // namespace
+
+void CompletionWriter::Logprobs::Append(Logprobs others) {
+  AddTo(tokens, others.tokens);
+  AddTo(token_logprobs, others.token_logprobs);
+  AddTo(top_logprobs, others.top_logprobs);
+  AddTo(text_offset, others.text_offset);
+}
 
 CompletionWriter::CompletionWriter(ResponseHead head,
                                    std::shared_ptr<Exchange::State> out,
@@ -70,29 +78,36 @@ void CompletionWriter::Token(size_t index, const ScoredToken& token) {
     number.Null();
     top.Null();
   }
-  std::string logprob = number.Take(), others;
-  if (style_.num_alternatives > 0) others = top.Take();
-  std::string offset = absl::StrCat(choice.num_chars);
+  Logprobs next = {std::move(text), number.Take(), "",
+                   absl::StrCat(choice.num_chars)};
+  if (style_.num_alternatives > 0) next.top_logprobs = top.Take();
   if (!streams() &&
-      !MayHold(text.size() + logprob.size() + others.size() + offset.size())) {
+      !MayHold(next.tokens.size() + next.token_logprobs.size() +
+               next.top_logprobs.size() + next.text_offset.size())) {
     return;
   }
-  AddTo(choice.tokens, std::move(text));
-  AddTo(choice.token_logprobs, std::move(logprob));
-  if (style_.num_alternatives > 0)
-    AddTo(choice.top_logprobs, std::move(others));
-  AddTo(choice.text_offset, std::move(offset));
+  const std::vector<size_t>& scored = style_.scored_tokens;
+  const bool of_prompt =
+      !scored.empty() && choice.num_tokens < scored[index / style_.n];
+  (of_prompt ? choice.logprobs : choice.held_logprobs).Append(std::move(next));
+  ++choice.num_tokens;
   choice.num_chars += NumCharacters(choice.decoder.Append(token.token));
+}
+
+void CompletionWriter::ReleaseLogprobs(Choice& choice) {
+  choice.logprobs.Append(std::exchange(choice.held_logprobs, {}));
 }
 
 void CompletionWriter::Text(size_t choice, std::string_view text) {
   if (text.empty()) return;
+  ReleaseLogprobs(choices_[choice]);
   if (streams()) return Event(choice, text);
   if (MayHold(text.size())) choices_[choice].text += text;
 }
 
 void CompletionWriter::End(size_t choice, StopReason reason,
                            absl::Span<const ToolCall> /*calls*/) {
+  if (reason != StopReason::kStopString) ReleaseLogprobs(choices_[choice]);
   if (streams()) return Event(choice, "", &reason);
   JsonWriter json;
   WriteChoice(choice, choices_[choice].text, &reason, json);
@@ -125,7 +140,7 @@ void CompletionWriter::WriteChoice(size_t choice, std::string_view text,
   WriteLogprobs(choices_[choice], json);
   if (ended != nullptr) {
     json.Member("finish_reason", FinishReason(*ended, false));
-    json.Member("stop_reason", StopReasonWord(*ended));
+    json.Member("stop_reason", StopReasonName(*ended));
   } else {
     json.NullMember("finish_reason");
   }
@@ -133,24 +148,25 @@ void CompletionWriter::WriteChoice(size_t choice, std::string_view text,
 }
 
 void CompletionWriter::WriteLogprobs(Choice& choice, JsonWriter& json) const {
-  if (!style_.logprobs || (streams() && choice.tokens.empty())) {
+  if (!style_.logprobs || (streams() && choice.logprobs.tokens.empty())) {
     json.NullMember("logprobs");
     return;
   }
-  const auto list = [&](std::string_view name, std::string& elements) {
+  const auto list = [&](std::string_view name, const std::string& elements) {
     json.Key(name).Array();
-    if (!elements.empty()) json.Raw(std::exchange(elements, ""));
+    if (!elements.empty()) json.Raw(elements);
     json.Close();
   };
   json.Key("logprobs").Object();
-  list("tokens", choice.tokens);
-  list("token_logprobs", choice.token_logprobs);
+  Logprobs logprobs = std::exchange(choice.logprobs, {});
+  list("tokens", logprobs.tokens);
+  list("token_logprobs", logprobs.token_logprobs);
   if (style_.num_alternatives == 0) {
     json.NullMember("top_logprobs");
   } else {
-    list("top_logprobs", choice.top_logprobs);
+    list("top_logprobs", logprobs.top_logprobs);
   }
-  list("text_offset", choice.text_offset);
+  list("text_offset", logprobs.text_offset);
   json.Close();
 }
 

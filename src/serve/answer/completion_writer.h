@@ -21,6 +21,8 @@ struct CompletionStyle {
   size_t n = 1;                 // answers to each prompt
   bool logprobs = false;        // log-probabilities
   size_t num_alternatives = 0;  // that they list; 0: no list
+  // For each prompt, how many of its tokens come before those of an answer.
+  std::vector<size_t> scored_tokens;
 };
 
 class CompletionWriter : public AnswerWriter {
@@ -37,17 +39,29 @@ class CompletionWriter : public AnswerWriter {
   void Finish(const Usage& usage) override;
 
  private:
+  // Elements of JSON arrays.
+  struct Logprobs {
+    void Append(Logprobs others);
+
+    std::string tokens, token_logprobs, top_logprobs, text_offset;
+  };
+
   struct Choice {
     explicit Choice(const Tokenizer& tokenizer) : decoder(tokenizer) {}
 
     std::string text;
-    // Elements of JSON arrays, not yet written.
-    std::string tokens, token_logprobs, top_logprobs, text_offset;
+    // Not yet written: of the prompt's tokens and those up to the last text,
+    // and of the tokens after it, whose text is held back. A stop string that
+    // ends the answer leaves their text out.
+    Logprobs logprobs, held_logprobs;
     StreamDecoder decoder;  // of the tokens with log-probabilities
+    size_t num_tokens = 0;  // with log-probabilities
     size_t num_chars = 0;   // of their text so far
     std::string json;       // of the choice, once it has ended
   };
 
+  // A text of the choice comes: it is that of the tokens so far.
+  static void ReleaseLogprobs(Choice& choice);
   // Writes an event with a text. `ended`: the reason, if the choice ends here.
   void Event(size_t choice, std::string_view text,
              const StopReason* ended = nullptr);

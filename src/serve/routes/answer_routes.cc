@@ -80,6 +80,9 @@ absl::Status Complete(const std::shared_ptr<Served>& served, Call& call,
                               prompt.tokens.size(), served->context() - 1)),
           "prompt");
     }
+    if (asked.scores_prompt) {
+      style.scored_tokens.push_back(prompt.tokens.size());
+    }
     style.echoes.push_back(request.echo ? std::move(prompt.text) : "");
     asked.prompts.push_back(std::move(prompt.tokens));
   }
