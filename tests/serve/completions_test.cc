@@ -196,27 +196,12 @@ TEST(InfillRoute, FillsAsCompletions) {
   EXPECT_EQ(text, wanted.text);
   ASSERT_FALSE(stream.events.empty()) << stream.body;
   EXPECT_EQ(stream.events.back()["stop"], true);
-  // What editors send for llama-server.
   body["stream"] = false;
-  body["n_indent"] = 0;
-  body["samplers"] = {"top_k", "top_p"};
-  body["t_max_prompt_ms"] = 60000;
-  body["t_max_predict_ms"] = -1;
-  EXPECT_EQ(Post(server, "/infill", body).json["content"], wanted.text);
-  body["t_max_prompt_ms"] = 1e-6;
-  EXPECT_EQ(Post(server, "/infill", body).json["stop_reason"], "deadline");
-  body["t_max_prompt_ms"] = nullptr;
   body["max_tokens"] = 3;
   EXPECT_THAT(Post(server, "/infill", body).error(),
               HasSubstr("n_predict: 'n_predict' is 4 and 'max_tokens' is 3"));
   body["n_predict"] = nullptr;
   EXPECT_LE(Post(server, "/infill", body).json["tokens_predicted"], 3);
-  body["samplers"] = {"top_k", "infill"};
-  EXPECT_THAT(Post(server, "/infill", body).error(),
-              HasSubstr("samplers: 'samplers' has 'infill'"));
-  body["samplers"] = nullptr;
-  body["n_indent"] = 4;
-  EXPECT_THAT(Post(server, "/infill", body).error(), HasSubstr("n_indent: "));
   Server other = ServerOf(Gemma3Toy());
   EXPECT_THAT(Post(other, "/infill", {{"input_prefix", "a"}}).error(),
               HasSubstr("model: the vocabulary has no"));

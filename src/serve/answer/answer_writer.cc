@@ -21,7 +21,9 @@ void WriteUsage(const Usage& usage, JsonWriter& json) {
   json.Member("completion_tokens", usage.completion_tokens);
   json.Member("total_tokens", usage.prompt_tokens + usage.completion_tokens);
   json.Key("prompt_tokens_details").Object();
-  json.Member("cached_tokens", usage.cached_tokens).Close().Close();
+  json.Member("cached_tokens", usage.cached_tokens).Close();
+  json.Key("completion_tokens_details").Object();
+  json.Member("reasoning_tokens", usage.reasoning_tokens).Close().Close();
 }
 
 void AnswerWriter::WriteEvent(JsonWriter& json) const {
@@ -83,26 +85,6 @@ std::string_view FinishReason(StopReason reason, bool has_calls) {
       return "length";
   }
   return "length";
-}
-
-std::string_view StopReasonWord(StopReason reason) {
-  switch (reason) {
-    case StopReason::kStopToken:
-      return "stop_token";
-    case StopReason::kStopString:
-      return "stop_string";
-    case StopReason::kMaxTokens:
-      return "max_tokens";
-    case StopReason::kContextFull:
-      return "context_full";
-    case StopReason::kCancelled:
-      return "cancelled";
-    case StopReason::kDeadline:
-      return "deadline";
-    case StopReason::kGrammarEnd:
-      return "grammar_end";
-  }
-  return "";
 }
 
 }  // namespace gemma::internal

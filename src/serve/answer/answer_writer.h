@@ -26,6 +26,7 @@ struct Usage {
   size_t prompt_tokens = 0;      // all that were read
   size_t cached_tokens = 0;      // of them, those that were not computed
   size_t completion_tokens = 0;  // of all answers, thoughts included
+  size_t reasoning_tokens = 0;   // of them, those of thoughts, with their marks
 };
 
 // Writes the member "usage" of the open object.
@@ -66,6 +67,8 @@ class AnswerWriter {
   // An error once the response was larger than it may be. Its text is then
   // incomplete.
   absl::Status CheckSize() const;
+  // The counts and times of a choice, which ends next.
+  virtual void Took(size_t /*choice*/, const GenerateStats& /*stats*/) {}
   // The end of a choice.
   virtual void End(size_t choice, StopReason reason,
                    absl::Span<const ToolCall> calls) = 0;
@@ -99,9 +102,6 @@ class AnswerWriter {
 // ended it, "length" if a limit did, and "tool_calls" if it ended by itself
 // after calls.
 std::string_view FinishReason(StopReason reason, bool has_calls);
-
-// The detail of a finish_reason, as the command names it: "stop_token".
-std::string_view StopReasonWord(StopReason reason);
 
 }  // namespace gemma::internal
 

@@ -99,7 +99,7 @@ void ChatWriter::End(size_t choice, StopReason reason,
   json.Close();
   WriteLogprobs(ended, json);
   json.Member("finish_reason", FinishReason(reason, !calls.empty()));
-  json.Member("stop_reason", StopReasonWord(reason));
+  json.Member("stop_reason", StopReasonName(reason));
   ended.message = json.Close().Take();
   ended.text = ended.thoughts = std::string();
 }
@@ -122,7 +122,7 @@ void ChatWriter::Delta(size_t choice, std::string_view delta,
   WriteLogprobs(choices_[choice], json);
   if (ended != nullptr) {
     json.Member("finish_reason", FinishReason(*ended, has_calls));
-    json.Member("stop_reason", StopReasonWord(*ended));
+    json.Member("stop_reason", StopReasonName(*ended));
   } else {
     json.NullMember("finish_reason");
   }

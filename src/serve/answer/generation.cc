@@ -6,6 +6,7 @@
 
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
+#include "src/serve/answer/token_text.h"
 #include "src/serve/api_error.h"
 
 namespace gemma::internal {
@@ -158,11 +159,15 @@ absl::Status Generation::OnAnswer(size_t choice, const Completion& answer) {
   ended.prompt_tokens = answer.stats.prompt_tokens;
   ended.reused_tokens = answer.stats.reused_tokens;
   new_tokens_ += answer.stats.new_tokens;
+  if (asked_.has_thoughts) {
+    thought_tokens_ += NumThoughtTokens(served_->tokenizer, answer.tokens);
+  }
   absl::Span<const ToolCall> calls;
   if (ended.parser.has_value()) {
     ended.parser->Finish();
     calls = ended.parser->answer().tool_calls;
   }
+  writer_->Took(choice, answer.stats);
   writer_->End(choice, reason, calls);
   GEMMA_RETURN_IF_ERROR(writer_->CheckSize());
   if (num_ended_ == choices_.size()) writer_->Finish(TotalUsage());
@@ -182,6 +187,7 @@ void Generation::Fail(const absl::Status& error) {
 Usage Generation::TotalUsage() const {
   Usage usage;
   usage.completion_tokens = new_tokens_;
+  usage.reasoning_tokens = thought_tokens_;
   const size_t n = asked_.fields.n;
   for (size_t i = 0; i < asked_.prompts.size(); ++i) {
     const auto begin = choices_.begin() + static_cast<ptrdiff_t>(i * n);

@@ -83,6 +83,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   std::vector<Choice> choices_;  // the rest is used by the engine's thread
   size_t num_ended_ = 0;
   size_t new_tokens_ = 0;
+  size_t thought_tokens_ = 0;  // of them, those of thoughts
   bool failed_ = false;
 };
 

@@ -3,22 +3,13 @@
 #include <cmath>
 #include <string_view>
 
-#include "absl/strings/numbers.h"
 #include "src/base/format_text.h"
 #include "src/base/utf8.h"
+#include "src/text/tokenizer/control_names.h"
+#include "src/text/tokenizer/vocabulary.h"
 
 namespace gemma::internal {
 namespace {
-
-// Returns the byte of a piece such as "<0xE2>".
-std::optional<char> ByteOf(std::string_view piece) {
-  uint32_t byte = 0;
-  if (piece.size() != 6 || !piece.starts_with("<0x") || piece[5] != '>' ||
-      !absl::SimpleHexAtoi(piece.substr(3, 2), &byte)) {
-    return std::nullopt;
-  }
-  return static_cast<char>(byte);
-}
 
 // Writes the members of a token and one of its probabilities.
 void WriteToken(const Tokenizer& tokenizer, TokenId token,
@@ -43,8 +34,8 @@ std::optional<std::string> TokenBytes(const Tokenizer& tokenizer,
   std::string text = tokenizer.Decode({&token, 1});
   // A byte that is not a character alone has this text.
   if (text == kReplacementCharacter) {
-    const std::optional<char> byte = ByteOf(tokenizer.Piece(token));
-    if (byte.has_value()) return std::string(1, *byte);
+    const std::optional<uint8_t> byte = ByteOfPiece(tokenizer.Piece(token));
+    if (byte.has_value()) return std::string(1, static_cast<char>(*byte));
   }
   return text;
 }
@@ -62,6 +53,24 @@ std::string TokenText(const Tokenizer& tokenizer, TokenId token) {
 
 double FiniteLogprob(double log_probability) {
   return std::isfinite(log_probability) ? log_probability : -9999.0;
+}
+
+size_t NumThoughtTokens(const Tokenizer& tokenizer,
+                        absl::Span<const TokenId> tokens) {
+  const std::optional<TokenId> open = tokenizer.Find(kGemma4Turns.open_channel);
+  const std::optional<TokenId> close =
+      tokenizer.Find(kGemma4Turns.close_channel);
+  if (!open.has_value() || !tokenizer.IsControl(*open) || !close.has_value()) {
+    return 0;
+  }
+  size_t count = 0;
+  bool in_thoughts = false;
+  for (const TokenId token : tokens) {
+    in_thoughts = in_thoughts || token == *open;
+    if (in_thoughts) ++count;
+    if (token == *close) in_thoughts = false;
+  }
+  return count;
 }
 
 void WriteChatLogprob(const Tokenizer& tokenizer, const ScoredToken& token,

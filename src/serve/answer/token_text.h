@@ -3,9 +3,11 @@
 #ifndef GEMMA_SRC_SERVE_ANSWER_TOKEN_TEXT_H_
 #define GEMMA_SRC_SERVE_ANSWER_TOKEN_TEXT_H_
 
+#include <cstddef>
 #include <optional>
 #include <string>
 
+#include "absl/types/span.h"
 #include "gemma/generate.h"
 #include "gemma/tokenizer.h"
 #include "src/serve/answer/json_writer.h"
@@ -20,6 +22,11 @@ std::optional<std::string> TokenBytes(const Tokenizer& tokenizer,
 // Returns a token's bytes as a text; for a part of a character
 // "bytes:\xe2", as in OpenAI's API, and for a control token its name.
 std::string TokenText(const Tokenizer& tokenizer, TokenId token);
+
+// Returns how many tokens of an answer are thoughts, the marks around them
+// included. Thoughts that the end of the answer cuts count as well.
+size_t NumThoughtTokens(const Tokenizer& tokenizer,
+                        absl::Span<const TokenId> tokens);
 
 // Returns a log-probability that JSON can hold: -9999, as in OpenAI's API, for
 // one that is not finite.

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "src/base/format_text.h"
 #include "src/base/status_macros.h"
+#include "src/serve/request/samplers.h"
 
 namespace gemma::internal {
 namespace {
@@ -147,11 +148,14 @@ absl::Status ReadAnswerFields(const ModelConfig& config, size_t max_choices,
   GEMMA_RETURN_IF_ERROR(ReadSeed(fields, answer));
   GEMMA_RETURN_IF_ERROR(ReadStops(config, fields, answer.options));
   GEMMA_RETURN_IF_ERROR(ReadTimeout(fields, answer.timeout));
+  GEMMA_RETURN_IF_ERROR(
+      fields.Read("min_tokens", answer.options.min_new_tokens));
+  GEMMA_RETURN_IF_ERROR(ReadSamplers(fields, answer.options));
   GEMMA_ASSIGN_OR_RETURN(answer.form, ReadGrammarFields(fields));
   // These describe the request, or only its speed.
   fields.Ignore({"user", "metadata", "store", "safety_identifier",
                  "prompt_cache_key", "prompt_cache_retention", "service_tier",
-                 "prediction", "cache_prompt"});
+                 "prediction", "cache_prompt", "id_slot"});
   return absl::OkStatus();
 }
 
@@ -170,6 +174,32 @@ absl::Status ReadMaxTokens(Fields& fields, std::optional<size_t>& value) {
     value = tokens;
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckMinTokens(Fields& fields, const AnswerFields& answer) {
+  const GenerateOptions& options = answer.options;
+  if (options.min_new_tokens > 0) {
+    const Json field = *fields.Take("min_tokens");
+    if (options.prompt_only ||
+        (options.max_new_tokens != 0 &&
+         options.max_new_tokens < options.min_new_tokens)) {
+      return FieldError(
+          field, FormatText("is %u, wanted at most %u, the most "
+                            "tokens of the answer",
+                            options.min_new_tokens, options.max_new_tokens));
+    }
+    if (options.fill_sampling) {
+      return FieldError(field,
+                        "and the sampler 'infill', which may end the answer "
+                        "anywhere, do not go together");
+    }
+  }
+  if (!options.fill_sampling || !answer.form.has_value()) {
+    return absl::OkStatus();
+  }
+  return FieldError(*fields.Take("samplers"),
+                    "has 'infill', which may end the answer anywhere, and the "
+                    "answer must have a form");
 }
 
 absl::Status ReadTimeout(Fields& fields, double& timeout) {

@@ -45,7 +45,8 @@ struct AnswerFields {
 //   stream, stream_options {include_usage}, return_progress, n, seed,
 //   temperature, top_k, top_p, min_p, typical_p, repetition_penalty,
 //   frequency_penalty, presence_penalty, penalty_window, logit_bias, stop,
-//   stop_token_ids, timeout, regex, choice, response_format
+//   stop_token_ids, min_tokens, samplers, timeout, regex, choice,
+//   response_format
 // and ignores those that change nothing. `max_choices`: the most answers.
 absl::Status ReadAnswerFields(const ModelConfig& config, size_t max_choices,
                               Fields& fields, AnswerFields& answer);
@@ -53,6 +54,10 @@ absl::Status ReadAnswerFields(const ModelConfig& config, size_t max_choices,
 // Reads the most tokens of an answer from the fields max_tokens and
 // max_completion_tokens. Leaves `value` as it is without them.
 absl::Status ReadMaxTokens(Fields& fields, std::optional<size_t>& value);
+
+// Refuses a min_tokens that the form or the most tokens of the answer do not
+// allow. Call this when both were read.
+absl::Status CheckMinTokens(Fields& fields, const AnswerFields& answer);
 
 // Reads the field timeout, in seconds.
 absl::Status ReadTimeout(Fields& fields, double& seconds);

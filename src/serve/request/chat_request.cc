@@ -108,6 +108,7 @@ absl::StatusOr<ChatRequest> ReadChatRequest(const ModelConfig& config,
   }
   // Without a limit, an answer may fill the context.
   request.answer.options.max_new_tokens = max_tokens.value_or(0);
+  GEMMA_RETURN_IF_ERROR(CheckMinTokens(fields, request.answer));
   GEMMA_RETURN_IF_ERROR(CheckContinues(fields, request.messages));
   GEMMA_RETURN_IF_ERROR(CheckModalities(fields));
   GEMMA_RETURN_IF_ERROR(RefuseUndone(fields));

@@ -96,6 +96,7 @@ absl::StatusOr<CompletionRequest> ReadCompletionRequest(
   request.answer.options.prompt_only = max_tokens == 0;
   request.answer.options.max_new_tokens =
       max_tokens.value_or(kDefaultMaxTokens);
+  GEMMA_RETURN_IF_ERROR(CheckMinTokens(fields, request.answer));
   if (const std::optional<Json> best = fields.Take("best_of");
       best.has_value()) {
     size_t count = 0;

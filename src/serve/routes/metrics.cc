@@ -157,7 +157,7 @@ void WriteReasons(MetricsWriter& out) {
       out.Sample(
           *served, static_cast<double>(now.ended[i]),
           absl::StrCat(",finished_reason=\"", FinishReason(reason, false),
-                       "\",stop_reason=\"", StopReasonWord(reason), "\""));
+                       "\",stop_reason=\"", StopReasonName(reason), "\""));
     }
   }
   out.Family("cancelled_total", "counter",
