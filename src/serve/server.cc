@@ -77,18 +77,32 @@ std::optional<std::string> QueryValue(std::string_view target,
   return std::nullopt;
 }
 
+// What a route asks of a model. A request without the name of a model is for
+// the only one that does this, or else for the only one.
+using Does = bool (*)(const Served& served);
+bool Embeds(const Served& served) { return served.embedder.has_value(); }
+bool Moderates(const Served& served) { return served.classifier.has_value(); }
+bool Answers(const Served& served) {
+  return !Embeds(served) && !Moderates(served);
+}
+
 // A route that needs a model and has a body.
 struct ModelRoute {
   std::string_view path;
+  Does does;
   absl::Status (*run)(const std::shared_ptr<Served>& served, Call& call,
                       Fields& fields);
 };
 
 constexpr ModelRoute kModelRoutes[] = {
-    {"/v1/chat/completions", Chat}, {"/v1/completions", Complete},
-    {"/v1/embeddings", Embed},      {"/v1/moderations", Moderate},
-    {"/v1/score", ScoreChoices},    {"/infill", Infill},
-    {"/tokenize", Tokenize},        {"/detokenize", Detokenize},
+    {"/v1/chat/completions", Answers, Chat},
+    {"/v1/completions", Answers, Complete},
+    {"/v1/embeddings", Embeds, Embed},
+    {"/v1/moderations", Moderates, Moderate},
+    {"/v1/score", Answers, ScoreChoices},
+    {"/infill", Answers, Infill},
+    {"/tokenize", Answers, Tokenize},
+    {"/detokenize", Answers, Detokenize},
 };
 
 // Whether the model thinks before an answer if it is told to.
@@ -202,7 +216,7 @@ class Server::Impl {
     } else if (path == "/tokenizer_info") {
       if (!open_.load()) return NotOpen();
       GEMMA_ASSIGN_OR_RETURN(const std::shared_ptr<Served> served,
-                             ModelFor(QueryValue(target, "model")));
+                             ModelFor(QueryValue(target, "model"), Answers));
       json = TokenizerInfo(*served);
     } else {
       return ApiError(404, "unknown_path",
@@ -233,7 +247,7 @@ class Server::Impl {
     std::optional<std::string> name;
     GEMMA_RETURN_IF_ERROR(fields.Read("model", name));
     GEMMA_ASSIGN_OR_RETURN(const std::shared_ptr<Served> served,
-                           ModelFor(name));
+                           ModelFor(name, route.does));
     return route.run(served, call, fields);
   }
 
@@ -260,15 +274,23 @@ class Server::Impl {
   }
 
   // Returns the model of a request: that of the name, or, if the request has
-  // none, the only one.
+  // no name or an empty one, as some editors send it, the only one.
   absl::StatusOr<std::shared_ptr<Served>> ModelFor(
-      const std::optional<std::string>& name) const {
+      const std::optional<std::string>& name, Does does) const {
     const std::shared_lock lock(mutex_);
-    if (!name.has_value() && models_.size() == 1) return models_[0];
-    if (name.has_value()) {
+    if (name.has_value() && !name->empty()) {
       if (std::shared_ptr<Served> served = Find(*name)) return served;
       return Unknown(*name);
     }
+    if (models_.size() == 1) return models_[0];
+    std::shared_ptr<Served> only;
+    size_t count = 0;
+    for (const auto& served : models_) {
+      if (!does(*served)) continue;
+      only = served;
+      ++count;
+    }
+    if (count == 1) return only;
     return AtParam(absl::InvalidArgumentError(
                        absl::StrCat("'model' is missing", WantedNames())),
                    "model");

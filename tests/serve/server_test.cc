@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "tests/serve/serve_client.h"
 #include "tests/support/error_of.h"
+#include "tests/support/toy_models.h"
 
 namespace gemma::internal {
 namespace {
@@ -74,6 +75,37 @@ TEST(Server, FindsModelByName) {
   EXPECT_EQ(missing.status, 400);
   EXPECT_EQ(missing.error(),
             "model: 'model' is missing, wanted one of 'toy', 'second'");
+}
+
+TEST(Server, FindsModelByRoute) {
+  LoadOptions load;
+  load.num_threads = kToyThreads;
+  Server server = ServerOf(Gemma3Toy());
+  const Model shield = LoadOrDie(
+      std::string(GEMMA_TESTDATA_DIR) + "/classify/shield.gguf", load);
+  const Model embedder = LoadOrDie(
+      std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma_embedding.gguf", load);
+  ASSERT_EQ(ErrorOf(server.Add({"guard", shield, {}, true})), "OK");
+  ASSERT_EQ(ErrorOf(server.Add({"vectors", embedder})), "OK");
+  // Each does what the others do not. An empty name is as good as none.
+  const auto model = [&](std::string_view path, ServeJson body) {
+    const Reply reply = Post(server, path, body);
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    body["model"] = "";
+    EXPECT_EQ(Post(server, path, body).status, 200);
+    return reply.json["model"];
+  };
+  EXPECT_EQ(model(kTextPath, {{"prompt", "the"}, {"max_tokens", 1}}), "toy");
+  EXPECT_EQ(model("/v1/moderations", {{"input", "the"}}), "guard");
+  EXPECT_EQ(model("/v1/embeddings", {{"input", "the"}}), "vectors");
+  // Tokens are those of the model that answers.
+  EXPECT_EQ(Get(server, "/tokenizer_info").json["model"], "toy");
+  EXPECT_EQ(Post(server, "/tokenize", {{"prompt", "the"}}).json["tokens"],
+            Post(server, "/tokenize", {{"prompt", "the"}, {"model", "toy"}})
+                .json["tokens"]);
+  ASSERT_EQ(ErrorOf(server.Add({"other", Gemma3Toy(), {}})), "OK");
+  EXPECT_THAT(Post(server, "/tokenize", {{"prompt", "the"}}).error(),
+              HasSubstr("model: 'model' is missing, wanted one of"));
 }
 
 TEST(Server, RefusesUnknownRoutes) {
