@@ -92,6 +92,11 @@ void AddLimits(CLI::App& command, ServeOptions* options) {
   AddNumber(command, "--max-body", &http.body_bytes, 1, size_t{1} << 30,
             "The most bytes of a request's body, and a 32nd of what\n"
             "the server receives at once");
+  AddNumber(command, "--max-response", &options->core.max_response_bytes, 1,
+            size_t{1} << 40,
+            "The most bytes of texts and log-probabilities of a\n"
+            "response that is not a stream; a larger one ends with\n"
+            "status 400");
   AddNumber(command, "--max-connections", &http.connections, 1, 100000,
             "The most open connections; further ones get status 503");
   AddNumber(command, "--max-connections-per-address",
