@@ -3,7 +3,7 @@
 # step that fails. tests/README.md explains the steps.
 #
 #   tools/test.sh             all steps: style, dev, tsan, portable, release
-#   tools/test.sh STEP...     some steps, also clang, fuzz and arm
+#   tools/test.sh STEP...     some steps, also clang, clients, fuzz and arm
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -92,6 +92,22 @@ run_arm() {
     step "Testing: arm, as on $cpu"
     QEMU_CPU="$cpu" ctest --preset arm -R '^ops/'
   done
+}
+
+# Lets clients of OpenAI's API talk to gemma serve with the real model.
+run_clients() {
+  build release --target gemma_command
+  GEMMA_TEST_MODEL="$(tools/fetch_model.sh)"
+  export GEMMA_TEST_MODEL GEMMA_BINARY="$PWD/build/release/gemma"
+  local packages=tests/clients/real_requirements.txt env=build/clients-env
+  if ! cmp --quiet "$packages" "$env/installed.txt"; then
+    step "Installing: clients"
+    python3 -m venv --clear "$env"
+    "$env/bin/pip" install --quiet --disable-pip-version-check --requirement "$packages"
+    cp "$packages" "$env/installed.txt"
+  fi
+  step "Testing: clients"
+  "$env/bin/python" tests/clients/real_clients.py
 }
 
 # Searches for inputs that break a fuzz target, $FUZZ_SECONDS (60) for each of
