@@ -14,6 +14,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 // After foreach_target.h.
 #include "hwy/highway.h"
+#include "ops/products/decode-inl.h"
 #include "ops/products/packed-inl.h"
 
 #ifndef GEMMA_OPS_PRODUCTS_MAT_MUL_FLOAT_ONCE
