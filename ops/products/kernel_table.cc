@@ -1,5 +1,7 @@
 #include "ops/products/kernel_table.h"
 
+#include <bit>
+#include <iterator>
 #include <utility>
 
 #include "ops/cpu.h"
@@ -15,12 +17,25 @@ constexpr unsigned kFloat = 4;  // float32 and float16
 constexpr unsigned kAll = kQuantized | kBf16 | kFloat;
 constexpr unsigned kGroupsOf16 = 8;  // 16 columns share a scale
 
-unsigned KindOf(Layout layout) {
-  const LayoutTraits traits = TraitsOf(layout);
+constexpr unsigned KindFrom(Layout layout, const LayoutTraits& traits) {
   if (traits.code_bits != 0) {
     return kQuantized | (traits.scale_cols == 16 ? kGroupsOf16 : 0);
   }
   return layout == Layout::kBF16 ? kBf16 : kFloat;
+}
+
+// A switch over constants: every product asks several times.
+unsigned KindOf(Layout layout) {
+  switch (layout) {
+#define GEMMA_LAYOUT_CASE(name)                                                \
+  case Layout::name: {                                                         \
+    constexpr unsigned kKind = KindFrom(Layout::name, TraitsOf(Layout::name)); \
+    return kKind;                                                              \
+  }
+    GEMMA_LAYOUTS(GEMMA_LAYOUT_CASE)
+#undef GEMMA_LAYOUT_CASE
+  }
+  return 0;
 }
 
 struct Rule {
@@ -74,17 +89,16 @@ constexpr Rule kRules[] = {
     {kAll, 1, Arithmetic::kFloat32, 0, Kernel::kFloat}};
 
 // `whole_tiles`: whether the columns fill tiles.
-Kernel Choose(unsigned weights, size_t rows, size_t pass_rows,
-              Arithmetic arithmetic, bool whole_tiles) {
-  for (const Rule& rule : kRules) {
-    if ((rule.weights & weights) && pass_rows >= rule.pass_rows &&
-        rows >= rule.rows && arithmetic >= rule.minimum && MayUse(rule.cpu) &&
-        (whole_tiles || !IsBf16(rule.kernel)) &&
-        (rule.holds == nullptr || rule.holds())) {
-      return rule.kernel;
-    }
-  }
-  return Kernel::kFloat;
+bool Holds(const Rule& rule, unsigned weights, size_t rows, size_t pass_rows,
+           bool whole_tiles) {
+  return (rule.weights & weights) && pass_rows >= rule.pass_rows &&
+         rows >= rule.rows && (whole_tiles || !IsBf16(rule.kernel));
+}
+
+// Whether the rest of a rule's conditions hold.
+bool HoldsHere(const Rule& rule, Arithmetic arithmetic) {
+  return arithmetic >= rule.minimum && MayUse(rule.cpu) &&
+         (rule.holds == nullptr || rule.holds());
 }
 
 std::string NameOf(Kernel kernel) {
@@ -112,16 +126,33 @@ std::string NameOf(Kernel kernel) {
 }
 
 std::string NameFor(unsigned weights, size_t rows) {
-  return NameOf(
-      Choose(weights, rows, rows, Arithmetic::kFastest, /*whole_tiles=*/true));
+  for (const Rule& rule : kRules) {
+    if (Holds(rule, weights, rows, rows, /*whole_tiles=*/true) &&
+        HoldsHere(rule, Arithmetic::kFastest)) {
+      return NameOf(rule.kernel);
+    }
+  }
+  return "";
 }
 
 }  // namespace
 
-Kernel ChooseKernel(const PackedView& w, size_t rows, size_t pass_rows,
-                    Arithmetic arithmetic) {
-  return Choose(KindOf(w.layout), rows, pass_rows, arithmetic,
-                w.cols % kTileCols == 0);
+KernelChoice::KernelChoice(Arithmetic arithmetic) {
+  static_assert(std::size(kRules) <= 32);
+  for (size_t i = 0; i < std::size(kRules); ++i) {
+    if (HoldsHere(kRules[i], arithmetic)) rules_ |= 1u << i;
+  }
+}
+
+Kernel KernelChoice::For(const PackedView& w, size_t rows,
+                         size_t pass_rows) const {
+  const unsigned weights = KindOf(w.layout);
+  const bool whole_tiles = w.cols % kTileCols == 0;
+  for (uint32_t left = rules_; left != 0; left &= left - 1) {
+    const Rule& rule = kRules[std::countr_zero(left)];
+    if (Holds(rule, weights, rows, pass_rows, whole_tiles)) return rule.kernel;
+  }
+  return Kernel::kFloat;
 }
 
 std::vector<ProductKernels> KernelsInUse() {

@@ -4,6 +4,7 @@
 #define GEMMA_OPS_PRODUCTS_KERNEL_TABLE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -36,10 +37,24 @@ inline bool IsInt8(Kernel kernel) {
   return kernel != Kernel::kFloat && !IsBf16(kernel);
 }
 
-// Returns the kernel that multiplies `rows` rows with w in a pass of
-// `pass_rows`. How x is rounded, and so the result, depends only on the latter.
-Kernel ChooseKernel(const PackedView& w, size_t rows, size_t pass_rows,
-                    Arithmetic arithmetic);
+// The kernels that one arithmetic may use on this CPU, under the cap.
+class KernelChoice {
+ public:
+  explicit KernelChoice(Arithmetic arithmetic);
+
+  // Returns the kernel that multiplies `rows` rows with w in a pass of
+  // `pass_rows`. How x is rounded, and so the result, depends only on the
+  // latter.
+  Kernel For(const PackedView& w, size_t rows, size_t pass_rows) const;
+
+ private:
+  uint32_t rules_ = 0;  // a bit for each of the table
+};
+
+inline Kernel ChooseKernel(const PackedView& w, size_t rows, size_t pass_rows,
+                           Arithmetic arithmetic) {
+  return KernelChoice(arithmetic).For(w, rows, pass_rows);
+}
 
 // The products of one kind of weights in one kind of pass.
 struct ProductKernels {
