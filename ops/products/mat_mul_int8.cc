@@ -6,6 +6,20 @@
 #include "ops/products/unpacked_panels.h"
 #include "ops/targets.h"
 
+#ifndef GEMMA_OPS_PRODUCTS_MAT_MUL_INT8_ONCE
+#define GEMMA_OPS_PRODUCTS_MAT_MUL_INT8_ONCE
+namespace gemma::internal {
+
+// The rounded rows of x that a product takes.
+struct RoundedRows {
+  const Int8Block* blocks;
+  RowIndex index;
+  std::span<const Outlier> outliers;  // of the only row
+};
+
+}  // namespace gemma::internal
+#endif  // GEMMA_OPS_PRODUCTS_MAT_MUL_INT8_ONCE
+
 // ---- 1. Compile part 2 once per SIMD target.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/products/mat_mul_int8.cc"
@@ -13,6 +27,7 @@
 // After foreach_target.h.
 #include "hwy/highway.h"
 #include "ops/products/int8_dot-inl.h"
+#include "ops/products/outliers-inl.h"
 #include "ops/products/packed-inl.h"
 #include "ops/products/unpack-inl.h"
 
@@ -64,11 +79,11 @@ HWY_INLINE void AddScaled(const uint8_t* header, size_t group, size_t v,
 // Multiplies kRows rows of x, from row `first` on, with parts
 // [v_begin, v_begin + kParts) of the rows of `num_panels` panels: at most
 // kPanels, and with many rows or one panel exactly kPanels. kFetches: the
-// panels are not in a cache yet, so they are fetched ahead.
+// panels are not in a cache yet, so they are fetched ahead. The outliers of one
+// row are added here, because the CPU then already reads the next panels.
 template <Layout kLayout, size_t kRows, size_t kPanels, bool kFetches>
-HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, RowIndex index,
-                       size_t first, size_t panel, size_t num_panels,
-                       size_t v_begin) {
+HWY_NOINLINE void Rows(const MatMulJob& job, const RoundedRows& x, size_t first,
+                       size_t panel, size_t num_panels, size_t v_begin) {
   constexpr size_t kNumParts = kParts<kRows>;
   // Tiles that are multiplied with x together.
   constexpr size_t kTiles = kRows < kManyRows ? 1 : kPanels;
@@ -77,7 +92,7 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, RowIndex index,
   const size_t num_tiles = job.w.cols / kTileCols;
   const Int8Block* rows[kRows];
   for (size_t r = 0; r < kRows; ++r) {
-    rows[r] = x + RowOfX(index, first + r) * num_tiles;
+    rows[r] = x.blocks + RowOfX(x.index, first + r) * num_tiles;
   }
   VF sums[kNumParts][kPanels][kRows];
   for (size_t p = 0; p < kNumParts; ++p) {
@@ -126,17 +141,24 @@ HWY_NOINLINE void Rows(const MatMulJob& job, const Int8Block* x, RowIndex index,
         }
         ++block;
       });
+  const PanelPlaces<kLayout> places(job.w);
   for (size_t i = 0; i < count; ++i) {
     const size_t row = (panel + i) * kPanelRows;
     for (size_t r = 0; r < kRows; ++r) {
       for (size_t p = 0; p < kNumParts; ++p) {
+        const size_t v = v_begin + p;
+        VF sum = sums[p][i][r];
         if constexpr (TraitsOf(kLayout).has_row_units) {
-          const VF units = LoadUnits<kLayout>(job.w, panel + i, v_begin + p);
-          sums[p][i][r] = hn::Mul(sums[p][i][r], units);
+          sum = hn::Mul(sum, LoadUnits<kLayout>(job.w, panel + i, v));
         }
-        StorePart(sums[p][i][r], v_begin + p,
-                  job.bias.empty() ? nullptr : job.bias.data() + row,
-                  job.w.rows - row, job.out.Row(first + r).data() + row);
+        if (!job.bias.empty()) {
+          sum = AddBias(sum, v, job.bias.data() + row, job.w.rows - row);
+        }
+        if constexpr (kRows == 1) {
+          sum = AddOutliers(places, x.outliers, panel + i, v, sum);
+        }
+        StorePart(sum, v, /*bias=*/nullptr, job.w.rows - row,
+                  job.out.Row(first + r).data() + row);
       }
     }
   }
@@ -148,8 +170,8 @@ inline constexpr bool kHasOneStream = HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2;
 
 // Multiplies kRows rows of x with panels [begin, end).
 template <Layout kLayout, size_t kRows, bool kFetches>
-void PanelRows(const MatMulJob& job, const Int8Block* x, RowIndex index,
-               size_t first, size_t begin, size_t end) {
+void PanelRows(const MatMulJob& job, const RoundedRows& x, size_t first,
+               size_t begin, size_t end) {
   constexpr size_t kPanels = kStreams<kRows>;
   const size_t streams =
       kRows < kManyRows ? HWY_MIN(kPanels, GetPanelReads().streams) : kPanels;
@@ -160,28 +182,27 @@ void PanelRows(const MatMulJob& job, const Int8Block* x, RowIndex index,
     if constexpr (kHasOneStream && kRows < kManyRows) {
       if (streams == 1) {
         for (; panel < end; ++panel) {
-          Rows<kLayout, kRows, 1, kFetches>(job, x, index, first, panel, 1, v);
+          Rows<kLayout, kRows, 1, kFetches>(job, x, first, panel, 1, v);
         }
         continue;
       }
     }
     for (; panel + streams <= end; panel += streams) {
-      Rows<kLayout, kRows, kPanels, kFetches>(job, x, index, first, panel,
-                                              streams, v);
+      Rows<kLayout, kRows, kPanels, kFetches>(job, x, first, panel, streams, v);
     }
     if (panel == end) continue;
     if constexpr (kRows < kManyRows) {
-      Rows<kLayout, kRows, kPanels, kFetches>(job, x, index, first, panel,
-                                              end - panel, v);
+      Rows<kLayout, kRows, kPanels, kFetches>(job, x, first, panel, end - panel,
+                                              v);
     } else {
-      Rows<kLayout, kRows, 1, kFetches>(job, x, index, first, panel, 1, v);
+      Rows<kLayout, kRows, 1, kFetches>(job, x, first, panel, 1, v);
     }
   }
 }
 
 template <Layout kLayout>
-void Panels(const MatMulJob& job, const Int8Block* x, RowIndex index,
-            size_t begin, size_t end) {
+void Panels(const MatMulJob& job, const RoundedRows& x, size_t begin,
+            size_t end) {
   if constexpr (TraitsOf(kLayout).code_bits != 0) {
     // A few rows at a time stay in the L1 cache while all panels are read.
     size_t row = 0;
@@ -191,10 +212,10 @@ void Panels(const MatMulJob& job, const Int8Block* x, RowIndex index,
         // The first rows leave the panels in the L2 cache. Fetches then only
         // take time.
         if (kRows == kManyRows && row > 0) {
-          PanelRows<kLayout, kRows, kRows != kManyRows>(job, x, index, row,
-                                                        begin, end);
+          PanelRows<kLayout, kRows, kRows != kManyRows>(job, x, row, begin,
+                                                        end);
         } else {
-          PanelRows<kLayout, kRows, true>(job, x, index, row, begin, end);
+          PanelRows<kLayout, kRows, true>(job, x, row, begin, end);
         }
       }
     };
@@ -213,12 +234,12 @@ void Panels(const MatMulJob& job, const Int8Block* x, RowIndex index,
 }
 
 // Chooses the layout once per call, so the loops above do not branch on it.
-void Int8PanelsOnTarget(const MatMulJob& job, const Int8Block* x,
-                        RowIndex index, size_t begin, size_t end) {
+void Int8PanelsOnTarget(const MatMulJob& job, const RoundedRows& x,
+                        size_t begin, size_t end) {
   switch (job.w.layout) {
 #define GEMMA_LAYOUT_CASE(layout) \
   case Layout::layout:            \
-    return Panels<Layout::layout>(job, x, index, begin, end);
+    return Panels<Layout::layout>(job, x, begin, end);
     GEMMA_LAYOUTS(GEMMA_LAYOUT_CASE)
 #undef GEMMA_LAYOUT_CASE
   }
@@ -236,7 +257,14 @@ HWY_EXPORT(Int8PanelsOnTarget);
 void Int8Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
                 size_t end, RowIndex index) {
   HWY_ASSERT(TraitsOf(job.w.layout).code_bits != 0);
-  HWY_DYNAMIC_DISPATCH(Int8PanelsOnTarget)(job, x, index, begin, end);
+  HWY_DYNAMIC_DISPATCH(Int8PanelsOnTarget)(job, {x, index, {}}, begin, end);
+}
+
+void Int8RowPanels(const MatMulJob& job, const Int8Block* x,
+                   std::span<const Outlier> outliers, size_t begin,
+                   size_t end) {
+  HWY_ASSERT(TraitsOf(job.w.layout).code_bits != 0 && job.out.rows == 1);
+  HWY_DYNAMIC_DISPATCH(Int8PanelsOnTarget)(job, {x, {}, outliers}, begin, end);
 }
 
 void Unpack(const PackedView& w, size_t panel, size_t begin, size_t end,

@@ -91,6 +91,11 @@ void DecodeFloats(const PackedView& w, size_t panel, size_t begin, size_t end,
 void Int8Panels(const MatMulJob& job, const Int8Block* x, size_t begin,
                 size_t end, RowIndex index = {});
 
+// As Int8Panels, for one row. Then adds the products of its outliers: in
+// float32, columns in ascending order, one fused multiply-add each.
+void Int8RowPanels(const MatMulJob& job, const Int8Block* x,
+                   std::span<const Outlier> outliers, size_t begin, size_t end);
+
 // Rows of x rounded to bfloat16, `stride` apart, padded with readable rows of
 // any contents to a multiple of kBf16RowMultiple rows.
 struct Bf16Rows {

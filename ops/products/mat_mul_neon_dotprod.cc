@@ -12,6 +12,7 @@
 
 #include "hwy/highway.h"
 #include "ops/products/int8_dot-inl.h"
+#include "ops/products/outliers-inl.h"
 #include "ops/products/packed-inl.h"
 
 HWY_PUSH_ATTRIBUTES("arch=armv8.2-a+dotprod")
@@ -52,10 +53,12 @@ HWY_INLINE void AddGroup(const uint8_t* header, size_t group,
   }
 }
 
-// Multiplies rows first + 0..kRows - 1 with a panel.
+// Multiplies rows first + 0..kRows - 1 with a panel, and the outliers if there
+// is one row.
 template <Layout kLayout, size_t kRows>
 HWY_NOINLINE void FewRows(const MatMulJob& job, const Int8Block* x,
-                          RowIndex index, size_t first, size_t panel) {
+                          RowIndex index, std::span<const Outlier> outliers,
+                          size_t first, size_t panel) {
   constexpr size_t kBlockTiles = TraitsOf(kLayout).block_cols / kTileCols;
   constexpr size_t kStride = base::kTileStride<kLayout>;
   const size_t num_tiles = job.w.cols / kTileCols;
@@ -101,7 +104,9 @@ HWY_NOINLINE void FewRows(const MatMulJob& job, const Int8Block* x,
       for (size_t r = 0; r < kRows; ++r) ++blocks[r];
     }
   }
+  const base::PanelPlaces<kLayout> places(job.w);
   const size_t row = panel * kPanelRows;
+  const size_t w_rows = job.w.rows - row;
   HWY_UNROLL(2)
   for (size_t r = 0; r < kRows; ++r) {
     HWY_UNROLL(4)
@@ -111,24 +116,30 @@ HWY_NOINLINE void FewRows(const MatMulJob& job, const Int8Block* x,
         sum.raw =
             vmulq_f32(sum.raw, base::LoadUnits<kLayout>(job.w, panel, v).raw);
       }
-      base::StorePart(sum, v,
-                      job.bias.empty() ? nullptr : job.bias.data() + row,
-                      job.w.rows - row, job.out.Row(first + r).data() + row);
+      if (!job.bias.empty()) {
+        sum = base::AddBias(sum, v, job.bias.data() + row, w_rows);
+      }
+      if constexpr (kRows == 1) {
+        sum = base::AddOutliers(places, outliers, panel, v, sum);
+      }
+      base::StorePart(sum, v, /*bias=*/nullptr, w_rows,
+                      job.out.Row(first + r).data() + row);
     }
   }
 }
 
 template <Layout kLayout>
 void FewRowsPanels(const MatMulJob& job, const Int8Block* x, RowIndex index,
-                   size_t begin, size_t end) {
+                   std::span<const Outlier> outliers, size_t begin,
+                   size_t end) {
   if constexpr (TraitsOf(kLayout).code_bits != 0) {
     for (size_t panel = begin; panel < end; ++panel) {
       size_t row = 0;
       for (; row + 2 <= job.out.rows; row += 2) {
-        FewRows<kLayout, 2>(job, x, index, row, panel);
+        FewRows<kLayout, 2>(job, x, index, {}, row, panel);
       }
       for (; row < job.out.rows; ++row) {
-        FewRows<kLayout, 1>(job, x, index, row, panel);
+        FewRows<kLayout, 1>(job, x, index, outliers, row, panel);
       }
     }
   }
@@ -247,19 +258,31 @@ void RowsOfLayout(const UnpackedJob& job) {
   }
 }
 
+void FewRowsOfLayout(const MatMulJob& job, const Int8Block* x, RowIndex index,
+                     std::span<const Outlier> outliers, size_t begin,
+                     size_t end) {
+  switch (job.w.layout) {
+#define GEMMA_LAYOUT_CASE(layout) \
+  case Layout::layout:            \
+    return FewRowsPanels<Layout::layout>(job, x, index, outliers, begin, end);
+    GEMMA_LAYOUTS(GEMMA_LAYOUT_CASE)
+#undef GEMMA_LAYOUT_CASE
+  }
+}
+
 }  // namespace
 }  // namespace neon_dotprod
 
 void NeonFewRowsPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
                        size_t end, RowIndex index) {
-  switch (job.w.layout) {
-#define GEMMA_LAYOUT_CASE(layout)                                            \
-  case Layout::layout:                                                       \
-    return neon_dotprod::FewRowsPanels<Layout::layout>(job, x, index, begin, \
-                                                       end);
-    GEMMA_LAYOUTS(GEMMA_LAYOUT_CASE)
-#undef GEMMA_LAYOUT_CASE
-  }
+  neon_dotprod::FewRowsOfLayout(job, x, index, {}, begin, end);
+}
+
+void NeonRowPanels(const MatMulJob& job, const Int8Block* x,
+                   std::span<const Outlier> outliers, size_t begin,
+                   size_t end) {
+  HWY_ASSERT(job.out.rows == 1);
+  neon_dotprod::FewRowsOfLayout(job, x, {}, outliers, begin, end);
 }
 
 void NeonDotProdRows(const UnpackedJob& job) {
@@ -282,6 +305,8 @@ namespace gemma::internal {
 
 void NeonFewRowsPanels(const MatMulJob&, const Int8Block*, size_t, size_t,
                        RowIndex) {}
+void NeonRowPanels(const MatMulJob&, const Int8Block*, std::span<const Outlier>,
+                   size_t, size_t) {}
 void NeonDotProdRows(const UnpackedJob&) {}
 
 }  // namespace gemma::internal

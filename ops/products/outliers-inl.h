@@ -1,8 +1,9 @@
-// Decodes single columns of packed panels. Kernels include this file once per
-// SIMD target.
+// Decodes single columns of packed panels, for the products of outliers.
+// Kernels include this file once per SIMD target.
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #if defined(GEMMA_OPS_PRODUCTS_OUTLIERS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef GEMMA_OPS_PRODUCTS_OUTLIERS_INL_H_
@@ -125,6 +126,19 @@ HWY_INLINE VF ColValues(const ColPlace& place, size_t v) {
   } else {
     return hn::Mul(scale, level);
   }
+}
+
+// Adds the products of a row's outliers with a panel to part v of their sums.
+template <Layout kLayout>
+HWY_INLINE VF AddOutliers(const PanelPlaces<kLayout>& places,
+                          std::span<const Outlier> outliers, size_t panel,
+                          size_t v, VF sum) {
+  for (const Outlier& outlier : outliers) {
+    sum = hn::MulAdd(hn::Set(DF(), outlier.value),
+                     ColValues<kLayout>(places.PlaceOf(panel, outlier.at), v),
+                     sum);
+  }
+  return sum;
 }
 
 // As ColValues, for kU8Split: the lower bits of all codes count as `lower`.

@@ -41,61 +41,41 @@ namespace hn = hwy::HWY_NAMESPACE;
 // The most panels whose sums stay in registers.
 inline constexpr size_t kAddedPanels = HWY_MIN(4, HWY_MAX(1, 8 / kColVectors));
 
-// The sums of a row with kPanels panels, of whose rows `rows` are there.
-template <size_t kPanels>
-class RowSums {
- public:
-  static constexpr size_t kVectors = kPanels * kColVectors;
-
-  HWY_INLINE RowSums(const float* sums, size_t rows)
-      : rows_(HWY_MIN(rows, kPanels * kPanelRows)) {
-    for (size_t i = 0; i < kVectors; ++i) {
-      values[i] = IsWhole() ? hn::LoadU(DF(), sums + i * LanesF())
-                            : hn::LoadN(DF(), sums + i * LanesF(), Lanes(i));
-    }
-  }
-
-  HWY_INLINE void Store(float* out) const {
-    for (size_t i = 0; i < kVectors; ++i) {
-      if (IsWhole()) {
-        hn::StoreU(values[i], DF(), out + i * LanesF());
-      } else {
-        hn::StoreN(values[i], DF(), out + i * LanesF(), Lanes(i));
-      }
-    }
-  }
-
-  VF values[kVectors];
-
- private:
-  HWY_INLINE bool IsWhole() const { return rows_ == kPanels * kPanelRows; }
-  // Returns how many lanes of vector i are rows.
-  HWY_INLINE size_t Lanes(size_t i) const {
-    return rows_ - HWY_MIN(rows_, i * LanesF());
-  }
-
-  size_t rows_;
-};
-
 // Adds the products of outliers with decoded columns of kPanels panels, which
 // begin at `values`, to the sums of a row, and writes the results to `out`,
 // which may be `sums`. `rows` is the number of w's rows from the first of the
-// panels on.
-template <size_t kPanels>
+// panels on; kIsWhole: the panels have as many.
+template <size_t kPanels, bool kIsWhole>
 HWY_INLINE void AddRow(std::span<const Outlier> outliers,
                        const DecodedCols& decoded, const float* values,
                        size_t rows, const float* sums, float* out) {
+  constexpr size_t kVectors = kPanels * kColVectors;
   const size_t col_floats = decoded.num_panels * kPanelRows;
-  RowSums<kPanels> results(sums, rows);
+  // Returns how many lanes of vector i are rows.
+  const auto lanes = [&](size_t i) GEMMA_LAMBDA {
+    return rows - HWY_MIN(rows, i * LanesF());
+  };
+  VF results[kVectors];
+  for (size_t i = 0; i < kVectors; ++i) {
+    const float* from = sums + i * LanesF();
+    results[i] =
+        kIsWhole ? hn::LoadU(DF(), from) : hn::LoadN(DF(), from, lanes(i));
+  }
   for (const Outlier& outlier : outliers) {
     const auto x = hn::Set(DF(), outlier.value);
     const float* col = values + (outlier.at - decoded.first) * col_floats;
-    for (size_t i = 0; i < results.kVectors; ++i) {
-      results.values[i] =
-          hn::MulAdd(x, hn::Load(DF(), col + i * LanesF()), results.values[i]);
+    for (size_t i = 0; i < kVectors; ++i) {
+      results[i] =
+          hn::MulAdd(x, hn::Load(DF(), col + i * LanesF()), results[i]);
     }
   }
-  results.Store(out);
+  for (size_t i = 0; i < kVectors; ++i) {
+    if (kIsWhole) {
+      hn::StoreU(results[i], DF(), out + i * LanesF());
+    } else {
+      hn::StoreN(results[i], DF(), out + i * LanesF(), lanes(i));
+    }
+  }
 }
 
 // Adds the products of the outliers of a group whose columns were decoded to
@@ -122,12 +102,17 @@ void AddRowsOnTarget(const OutlierGroup& group, const DecodedCols& decoded,
     const auto add = [&](auto panels) GEMMA_LAMBDA {
       for (; p + panels <= decoded.num_panels; p += panels) {
         const size_t at = (panel + p) * kPanelRows;
-        AddRow<panels>(outliers, decoded, decoded.values + p * kPanelRows,
-                       w_rows - at, from + at, to + at);
+        if (at + panels * kPanelRows > w_rows) break;
+        AddRow<panels, true>(outliers, decoded, decoded.values + p * kPanelRows,
+                             w_rows - at, from + at, to + at);
       }
     };
     add(std::integral_constant<size_t, kAddedPanels>());
     add(std::integral_constant<size_t, 1>());
+    if (p == decoded.num_panels) continue;
+    const size_t at = (panel + p) * kPanelRows;
+    AddRow<1, false>(outliers, decoded, decoded.values + p * kPanelRows,
+                     w_rows - at, from + at, to + at);
   }
 }
 
@@ -150,54 +135,13 @@ void Decode(const OutlierGroup& group, const PackedView& w, size_t panel,
   }
 }
 
-// Adds the products of the outliers of a group's only row with panels [begin,
-// end) to `sums`.
-template <Layout kLayout>
-void AddOneRow(const OutlierGroup& group, const PackedView& w, size_t begin,
-               size_t end, float* sums) {
-  if constexpr (TraitsOf(kLayout).code_bits != 0) {
-    const PanelPlaces<kLayout> places(w);
-    const auto add = [&](auto panels) GEMMA_LAMBDA {
-      for (; begin + panels <= end; begin += panels) {
-        float* const at = sums + begin * kPanelRows;
-        RowSums<panels> results(at, w.rows - begin * kPanelRows);
-        for (const Outlier& o : group.Row(0)) {
-          const ColPlace place = places.PlaceOf(begin, group.cols[o.at]);
-          const auto x = hn::Set(DF(), o.value);
-          for (size_t i = 0; i < results.kVectors; ++i) {
-            const size_t offset = i / kColVectors * places.stride();
-            results.values[i] = hn::MulAdd(
-                x, ColValues<kLayout>(place.At(offset), i % kColVectors),
-                results.values[i]);
-          }
-        }
-        results.Store(at);
-      }
-    };
-    add(std::integral_constant<size_t, kAddedPanels>());
-    if constexpr (kAddedPanels > 2) add(std::integral_constant<size_t, 2>());
-    add(std::integral_constant<size_t, 1>());
-  }
-}
-
-// Choose the layout once per call.
+// Chooses the layout once per call.
 void DecodeOnTarget(const OutlierGroup& group, const PackedView& w,
                     size_t panel, DecodedCols& out) {
   switch (w.layout) {
 #define GEMMA_LAYOUT_CASE(layout) \
   case Layout::layout:            \
     return Decode<Layout::layout>(group, w, panel, out);
-    GEMMA_LAYOUTS(GEMMA_LAYOUT_CASE)
-#undef GEMMA_LAYOUT_CASE
-  }
-}
-
-void AddOneRowOnTarget(const OutlierGroup& group, const PackedView& w,
-                       size_t begin, size_t end, float* sums) {
-  switch (w.layout) {
-#define GEMMA_LAYOUT_CASE(layout) \
-  case Layout::layout:            \
-    return AddOneRow<Layout::layout>(group, w, begin, end, sums);
     GEMMA_LAYOUTS(GEMMA_LAYOUT_CASE)
 #undef GEMMA_LAYOUT_CASE
   }
@@ -212,7 +156,6 @@ HWY_AFTER_NAMESPACE();
 namespace gemma::internal {
 HWY_EXPORT(DecodeOnTarget);
 HWY_EXPORT(AddRowsOnTarget);
-HWY_EXPORT(AddOneRowOnTarget);
 
 namespace {
 
@@ -256,11 +199,6 @@ void GroupPanels(Int8Kernel& kernel, const OutlierGroup& group,
                  size_t begin, size_t end) {
   HWY_ASSERT(group.num_rows == job.out.rows && group.num_rows <= kOutlierRows);
   if (group.num_cols == 0) return kernel(job, x, begin, end, index);
-  if (group.num_rows == 1) {
-    kernel(job, x, begin, end, index);
-    return HWY_DYNAMIC_DISPATCH(AddOneRowOnTarget)(group, job.w, begin, end,
-                                                   job.out.Row(0).data());
-  }
   const bool in_place = IsInPlace(group);
   const MatrixView<float> out = job.out;
   DecodedCols decoded;

@@ -35,9 +35,12 @@ struct OutlierGroup {
   }
 };
 
-// Int8Panels or a kernel with the same bits.
+// Int8Panels or a kernel with the same bits, and Int8RowPanels or such.
 using Int8Kernel = void(const MatMulJob& job, const Int8Block* x, size_t begin,
                         size_t end, RowIndex index);
+using Int8RowKernel = void(const MatMulJob& job, const Int8Block* x,
+                           std::span<const Outlier> outliers, size_t begin,
+                           size_t end);
 
 // The outliers of the rows of x, and those of the rows of products in groups.
 class OutlierRows {

@@ -33,10 +33,6 @@ bool RowsMatter(const PackedView& w, Arithmetic arithmetic) {
   return IsBf16(ChooseKernel(w, kMinTileRows, kMinTileRows, arithmetic));
 }
 
-Kernel RoundedX::KernelOf(const PackedView& w, size_t rows) const {
-  return ChooseKernel(w, rows, pass_rows_, context_.arithmetic());
-}
-
 size_t RoundedX::Bytes(size_t x_rows, size_t rows, size_t cols) {
   return Int8Bytes(x_rows, rows, cols) + Bf16Bytes(rows, cols);
 }
@@ -73,7 +69,7 @@ void RoundedX::RoundToInt8() {
   context_.workers().ForEach(x_.rows, [&](size_t row, size_t) {
     outliers_.Quantize(x_.Row(row), row, blocks + row * (x_.cols / kTileCols));
   });
-  if (index_.empty()) outliers_.Group({}, 0, rows);
+  if (index_.empty()) AddGroup(0, rows);
 }
 
 void RoundedX::RoundToBf16() {
@@ -101,11 +97,17 @@ void RoundedX::Run(size_t first, const PackedView& w,
     Int8PanelsWithOutliers(kernel, outliers_, job, int8_, index_, first, begin,
                            end);
   };
+  const bool is_row = out.rows == 1;
+  const auto run_row = [&](Int8RowKernel& kernel) {
+    const size_t row = RowOfX(index_, first);
+    kernel(job, int8_ + row * (w.cols / kTileCols), outliers_.Row(row), begin,
+           end);
+  };
   switch (KernelOf(w, out.rows)) {
     case Kernel::kFloat:
       return FloatPanels(job, begin, end, index);
     case Kernel::kInt8:
-      return run(Int8Panels);
+      return is_row ? run_row(Int8RowPanels) : run(Int8Panels);
     case Kernel::kAvx2:
       return run(Avx2Panels);
     case Kernel::kAvxVnni:
@@ -113,7 +115,7 @@ void RoundedX::Run(size_t first, const PackedView& w,
     case Kernel::kAvx512Vnni:
       return run(Avx512VnniPanels);
     case Kernel::kNeonFewRows:
-      return run(NeonFewRowsPanels);
+      return is_row ? run_row(NeonRowPanels) : run(NeonFewRowsPanels);
     case Kernel::kNeonDotProd:
       return run(NeonDotProdPanels);
     case Kernel::kNeonI8mm:

@@ -26,6 +26,7 @@ class RoundedX {
       : x_(x),
         index_(index),
         pass_rows_(context.pass_rows() != 0 ? context.pass_rows() : rows),
+        kernels_(context.arithmetic()),
         context_(context) {}
 
   // Returns the bytes of the context's buffer that products of `rows` rows
@@ -39,7 +40,8 @@ class RoundedX {
   // knows as a group, or kOutlierRows or a multiple of them later. Different
   // groups may be added at once, after Round.
   void AddGroup(size_t first, size_t count) {
-    if (int8_ != nullptr) outliers_.Group(index_, first, count);
+    // A row alone needs no columns that it shares with others.
+    if (int8_ != nullptr && count > 1) outliers_.Group(index_, first, count);
   }
 
   // Whether a product with w costs about the same if Run computes it in pieces
@@ -57,13 +59,16 @@ class RoundedX {
 
  private:
   size_t num_rows() const { return index_.empty() ? x_.rows : index_.size(); }
-  Kernel KernelOf(const PackedView& w, size_t rows) const;
+  Kernel KernelOf(const PackedView& w, size_t rows) const {
+    return kernels_.For(w, rows, pass_rows_);
+  }
   void RoundToInt8();
   void RoundToBf16();
 
   MatrixView<const float> x_;
   RowIndex index_;
   size_t pass_rows_;
+  KernelChoice kernels_;
   MatMulContext& context_;
   const Int8Block* int8_ = nullptr;  // of each row of x
   OutlierRows outliers_;

@@ -153,10 +153,12 @@ void AvxVnniPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
 void Avx512VnniPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
                       size_t end, RowIndex index = {});
 
-// As Int8Panels, with the same bits. The first unpacks nothing, for few rows.
-// Need FEAT_DotProd, the last also FEAT_I8MM.
+// As Int8Panels and Int8RowPanels, with the same bits. The first two unpack
+// nothing, for few rows. Need FEAT_DotProd, the last also FEAT_I8MM.
 void NeonFewRowsPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
                        size_t end, RowIndex index = {});
+void NeonRowPanels(const MatMulJob& job, const Int8Block* x,
+                   std::span<const Outlier> outliers, size_t begin, size_t end);
 void NeonDotProdPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
                        size_t end, RowIndex index = {});
 void NeonI8mmPanels(const MatMulJob& job, const Int8Block* x, size_t begin,
