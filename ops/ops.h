@@ -121,9 +121,9 @@ class TopProducts {
 
  private:
   std::vector<float> slack_;        // of each block
-  std::vector<float> lower_;        // of each panel
-  std::vector<float> upper_;        // of each panel
-  std::vector<float> ranked_;       // lower_ in another order
+  std::vector<float> lower_;        // of each panel, the largest of each task
+  std::vector<float> upper_;        // as lower_
+  std::vector<float> ranked_;       // lower bounds in another order
   std::vector<size_t> candidates_;  // panels
   size_t pause_ = 0;                // length of the current pause, in calls
   size_t left_ = 0;                 // calls of Pays that still return false

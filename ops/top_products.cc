@@ -49,6 +49,7 @@ void ScanPanels(const TopScan& scan, size_t panel, size_t num_panels) {
   const Ahead<kTileStride<kLayout>> ahead(
       kSideBySide.ahead_bytes, scan.w.cols / kTileCols, num_panels, stride);
   size_t block = 0;
+  auto outlier = scan.outliers.begin();
   ForEachTile<kLayout>(
       scan.w, panel, 0, scan.w.cols,
       [&](const uint8_t* header, size_t group, const Tile& tile) GEMMA_LAMBDA {
@@ -73,20 +74,25 @@ void ScanPanels(const TopScan& scan, size_t panel, size_t num_panels) {
             errors[i][v] = hn::MulAdd(hn::Abs(scale), slack, errors[i][v]);
           }
         }
+        // Outliers that lie in these columns. Later, the CPU would wait for
+        // them, and for the next panels after that.
+        for (;
+             outlier != scan.outliers.end() && outlier->at / kTileCols == block;
+             ++outlier) {
+          const ColPlace place = {header, group, tile, outlier->at % kTileCols,
+                                  nullptr};
+          const auto value = hn::Set(df, outlier->value);
+          for (size_t i = 0; i < num_panels; ++i) {
+            for (size_t v = 0; v < kColVectors; ++v) {
+              sums[i][v] = hn::MulAdd(
+                  value,
+                  UpperColValues<kLayout>(place.At(i * stride), v, kMiddle),
+                  sums[i][v]);
+            }
+          }
+        }
         ++block;
       });
-  const PanelPlaces<kLayout> places(scan.w);
-  for (const Outlier& outlier : scan.outliers) {
-    const auto value = hn::Set(df, outlier.value);
-    const ColPlace place = places.PlaceOf(panel, outlier.at);
-    for (size_t i = 0; i < num_panels; ++i) {
-      for (size_t v = 0; v < kColVectors; ++v) {
-        sums[i][v] = hn::MulAdd(
-            value, UpperColValues<kLayout>(place.At(i * stride), v, kMiddle),
-            sums[i][v]);
-      }
-    }
-  }
   for (size_t i = 0; i < num_panels; ++i) {
     // A row of NaN does not bound other rows, but may be a candidate itself.
     const auto infinity = hn::Inf(df);
@@ -127,6 +133,9 @@ HWY_EXPORT(ScanOnTarget);
 // The panels of a task: it reads as many rows as an L2 cache holds in order.
 constexpr size_t kScanPanels = 32;
 
+// The panels of a task that writes results.
+constexpr size_t kWrittenPanels = 256;
+
 // Sums of blocks and outliers are rounded, in the scan and in the products
 // themselves: a term is at most 128 / kMiddle times its slack, and each block
 // and outlier rounds it a few times.
@@ -156,6 +165,49 @@ float BelowCapped(float product, float soft_cap) {
   return static_cast<float>(soft_cap * std::atanh(capped));
 }
 
+// Bounds of panels, and the largest of each task of the scan.
+struct Bounds {
+  Bounds(std::vector<float>& all, size_t num_panels)
+      : of_panel(all.data(), num_panels),
+        of_task(std::span(all).subspan(num_panels)) {}
+
+  // Calls body(panel) for each panel whose bound is at least `least`.
+  template <class Body>
+  void ForEachFrom(float least, Body body) const {
+    for (size_t task = 0; task < of_task.size(); ++task) {
+      if (of_task[task] < least) continue;
+      const size_t end = std::min((task + 1) * kScanPanels, of_panel.size());
+      for (size_t panel = task * kScanPanels; panel < end; ++panel) {
+        if (of_panel[panel] >= least) body(panel);
+      }
+    }
+  }
+
+  std::span<float> of_panel;
+  std::span<float> of_task;
+};
+
+// Returns the k-th largest of `values`, and changes their order.
+float KthLargest(std::vector<float>& values, size_t k) {
+  const auto kth = values.begin() + static_cast<ptrdiff_t>(k - 1);
+  std::nth_element(values.begin(), kth, values.end(), std::greater<>());
+  return *kth;
+}
+
+// Returns the k-th largest bound of a panel. There are at least k panels.
+float KthLargest(const Bounds& bounds, size_t k, std::vector<float>& ranked) {
+  // k tasks have a panel each that reaches the k-th largest of all tasks.
+  float least = -std::numeric_limits<float>::infinity();
+  if (k <= bounds.of_task.size()) {
+    ranked.assign(bounds.of_task.begin(), bounds.of_task.end());
+    least = KthLargest(ranked, k);
+  }
+  ranked.clear();
+  bounds.ForEachFrom(
+      least, [&](size_t panel) { ranked.push_back(bounds.of_panel[panel]); });
+  return KthLargest(ranked, k);
+}
+
 // With more candidates than one panel in kPayingShare, the scan costs more than
 // it saves, which is a quarter of the bits.
 constexpr size_t kPayingShare = 5;
@@ -176,10 +228,12 @@ bool TopProducts::Supports(const PackedView& w, Arithmetic arithmetic) {
 }
 
 void TopProducts::Reserve(const PackedView& w) {
+  const size_t num_whole = w.rows / kPanelRows;
   slack_.reserve(w.cols / kTileCols);
-  lower_.reserve(w.rows / kPanelRows);
-  upper_.reserve(w.rows / kPanelRows);
-  ranked_.reserve(w.rows / kPanelRows);
+  const size_t num_bounds = num_whole + hwy::DivCeil(num_whole, kScanPanels);
+  lower_.reserve(num_bounds);
+  upper_.reserve(num_bounds);
+  ranked_.reserve(num_whole);
   candidates_.reserve(w.NumPanels());
 }
 
@@ -197,52 +251,63 @@ bool TopProducts::Find(std::span<const float> x, const PackedView& w, size_t k,
   OutlierRows outliers(1, 1, x.size(),
                        reinterpret_cast<uint8_t*>(blocks + num_blocks));
   outliers.Quantize(x, /*row=*/0, blocks);
-  outliers.Group({}, 0, 1);
   slack_.resize(num_blocks);
   Slack({blocks, num_blocks}, outliers.Row(0), slack_);
-  lower_.resize(num_whole);
-  upper_.resize(num_whole);
+  const size_t num_tasks = hwy::DivCeil(num_whole, kScanPanels);
+  lower_.resize(num_whole + num_tasks);
+  upper_.resize(num_whole + num_tasks);
+  const Bounds lower(lower_, num_whole);
+  const Bounds upper(upper_, num_whole);
   const TopScan scan = {
       w, blocks, outliers.Row(0), slack_.data(), lower_.data(), upper_.data()};
   const bool has_dots =
       ChooseKernel(w, 1, 1, Arithmetic::kInt8) == Kernel::kNeonFewRows;
   const auto scan_panels =
       has_dots ? NeonTopScan : HWY_DYNAMIC_DISPATCH(ScanOnTarget);
-  Int8Kernel& multiply = has_dots ? NeonFewRowsPanels : Int8Panels;
-  context.workers().ForEach(
-      (num_whole + kScanPanels - 1) / kScanPanels, [&](size_t task, size_t) {
-        const size_t begin = task * kScanPanels;
-        scan_panels(scan, begin, std::min(begin + kScanPanels, num_whole));
-      });
+  Int8RowKernel& multiply = has_dots ? NeonRowPanels : Int8RowPanels;
+  context.workers().ForEach(num_tasks, [&](size_t task, size_t) {
+    const size_t begin = task * kScanPanels;
+    const size_t end = std::min(begin + kScanPanels, num_whole);
+    scan_panels(scan, begin, end);
+    lower.of_task[task] =
+        std::ranges::max(lower.of_panel.first(end).subspan(begin));
+    upper.of_task[task] =
+        std::ranges::max(upper.of_panel.first(end).subspan(begin));
+  });
 
   // At least k products reach this threshold: one in each of k panels.
-  ranked_.assign(lower_.begin(), lower_.end());
-  std::nth_element(ranked_.begin(), ranked_.begin() + (k - 1), ranked_.end(),
-                   std::greater<>());
-  float threshold = ranked_[k - 1];
+  float threshold = KthLargest(lower, k, ranked_);
   // Without vectors, a maximum over only NaN is the lowest number.
   constexpr float kLowest = std::numeric_limits<float>::lowest();
   if (!(threshold > kLowest) || std::isinf(threshold)) return false;
   if (soft_cap != 0.0f) threshold = BelowCapped(threshold, soft_cap);
   candidates_.clear();
-  for (size_t panel = 0; panel < num_whole; ++panel) {
-    if (upper_[panel] >= threshold) candidates_.push_back(panel);
-  }
+  upper.ForEachFrom(threshold,
+                    [&](size_t panel) { candidates_.push_back(panel); });
   if (num_whole < w.NumPanels()) candidates_.push_back(num_whole);
   const bool paid = candidates_.size() <= w.NumPanels() / kPayingShare;
   pause_ = paid ? 0 : std::clamp(2 * pause_, size_t{1}, kLongestPause);
   left_ = pause_;
 
-  std::fill(out.begin(), out.end(), -std::numeric_limits<float>::infinity());
+  // Each task writes some panels of out, and computes the candidates in them.
   const MatMulJob job = {
       {x.data(), 1, x.size()}, w, {}, {out.data(), 1, w.rows}};
-  context.workers().ForEach(candidates_.size(), [&](size_t i, size_t) {
-    const size_t panel = candidates_[i];
-    Int8PanelsWithOutliers(multiply, outliers, job, blocks, {}, /*first=*/0,
-                           panel, panel + 1);
-    const size_t row = panel * kPanelRows;
-    SoftCap(soft_cap, out.subspan(row, std::min(kPanelRows, w.rows - row)));
-  });
+  context.workers().ForEach(
+      hwy::DivCeil(w.NumPanels(), kWrittenPanels), [&](size_t task, size_t) {
+        const size_t begin = task * kWrittenPanels;
+        const size_t end = std::min(begin + kWrittenPanels, w.NumPanels());
+        const auto rows = [&](size_t first, size_t last) {
+          const size_t row = first * kPanelRows;
+          return out.subspan(row, std::min(last * kPanelRows, w.rows) - row);
+        };
+        std::ranges::fill(rows(begin, end),
+                          -std::numeric_limits<float>::infinity());
+        for (auto i = std::ranges::lower_bound(candidates_, begin);
+             i != candidates_.end() && *i < end; ++i) {
+          multiply(job, blocks, outliers.Row(0), *i, *i + 1);
+          SoftCap(soft_cap, rows(*i, *i + 1));
+        }
+      });
   return true;
 }
 
