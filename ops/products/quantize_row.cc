@@ -18,33 +18,11 @@ namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-#if HWY_TARGET == HWY_AVX2
-// Sets minus_sums and minus_sum of a block that has its codes.
-void StoreMinusSums(Int8Block& block) {
-  const hn::Repartition<uint8_t, DF> du8;
-  const hn::Repartition<int8_t, DF> di8;
-  const hn::Repartition<int16_t, DF> d16;
-  const DI32 d;
-  static_assert(HWY_MAX_LANES_D(decltype(di8)) == kTileCols);
-  // Lanes of 32 bits hold two sums. Each half of a vector is one of columns.
-  const auto codes = hn::LoadU(di8, block.codes);
-  const auto minus =
-      hn::Neg(hn::SatWidenMulPairwiseAdd(d16, hn::Set(du8, 1), codes));
-  const auto other = hn::BitCast(d16, hn::Shuffle1032(hn::BitCast(d, minus)));
-  const auto two = hn::BitCast(d, hn::Add(minus, other));
-  const auto sums =
-      hn::Add(hn::BitCast(d16, two), hn::BitCast(d16, hn::Shuffle2301(two)));
-  const auto both = hn::Add(sums, hn::SwapAdjacentBlocks(sums));
-  alignas(32) int32_t lanes[8];
-  hn::Store(hn::BitCast(d, sums), d, lanes);
-  block.minus_sums[0] = lanes[0];
-  block.minus_sums[1] = lanes[4];
-  block.minus_sum = hn::GetLane(hn::BitCast(d, both));
-}
-#endif
-
 // On the real 270M, larger values lose more, and smaller ones cost more time.
 inline constexpr float kOutlierRatio = 2.25f;
+
+// The least normal number. Blocks with smaller scales have codes of 0.
+inline constexpr float kLeastScale = 0x1p-126f;
 
 // At most half of the columns of a block.
 using DQ = hn::CappedTag<float, kTileCols / 2>;
@@ -110,6 +88,44 @@ HWY_INLINE float MoveOutliers(const float* HWY_RESTRICT x, size_t begin,
   return hn::ReduceMax(df, largest);
 }
 
+// Returns the codes of some x: a multiple of scale, whose inverse is given.
+// Scaled numbers are within 127 and a little more, which rounding takes away:
+// see WithFewBits. x that is not a number gets 0.
+HWY_INLINE hn::Vec<hn::RebindToSigned<DQ>> CodesOf(const float* x,
+                                                   hn::Vec<DQ> inverse) {
+  const DQ df;
+  const auto scaled = hn::Mul(hn::LoadU(df, x), inverse);
+  return hn::NearestInt(hn::IfThenZeroElse(hn::IsNaN(scaled), scaled));
+}
+
+#if HWY_TARGET == HWY_AVX2
+// Sets codes, minus_sums and minus_sum of a block.
+HWY_INLINE void SetCodes(const float* HWY_RESTRICT x, hn::Vec<DQ> inverse,
+                         Int8Block& block) {
+  const hn::Repartition<uint8_t, DF> du8;
+  const hn::Repartition<int8_t, DF> di8;
+  const hn::Repartition<int16_t, DF> d16;
+  const DI32 d;
+  static_assert(HWY_MAX_LANES_D(decltype(di8)) == kTileCols);
+  const auto codes = hn::OrderedDemote2To(
+      di8,
+      hn::OrderedDemote2To(d16, CodesOf(x, inverse), CodesOf(x + 8, inverse)),
+      hn::OrderedDemote2To(d16, CodesOf(x + 16, inverse),
+                           CodesOf(x + 24, inverse)));
+  hn::StoreU(codes, di8, block.codes);
+  // Lanes of 32 bits hold two sums. Each half of a vector is one of columns.
+  const auto minus =
+      hn::Neg(hn::SatWidenMulPairwiseAdd(d16, hn::Set(du8, 1), codes));
+  const auto other = hn::BitCast(d16, hn::Shuffle1032(hn::BitCast(d, minus)));
+  const auto two = hn::BitCast(d, hn::Add(minus, other));
+  const auto sums =
+      hn::Add(hn::BitCast(d16, two), hn::BitCast(d16, hn::Shuffle2301(two)));
+  const auto both = hn::Add(sums, hn::SwapAdjacentBlocks(sums));
+  block.minus_sums[0] = hn::GetLane(hn::BitCast(d, sums));
+  block.minus_sums[1] = hn::ExtractLane(hn::BitCast(d, sums), hn::Lanes(d) / 2);
+  block.minus_sum = hn::GetLane(hn::BitCast(d, both));
+}
+#else
 #if HWY_MAX_BYTES == 64
 // Returns the sum of 16 codes.
 HWY_INLINE int32_t SumOfCodes(hn::Vec<DQ8> codes) {
@@ -121,12 +137,30 @@ HWY_INLINE int32_t SumOfCodes(hn::Vec<DQ8> codes) {
 }
 #endif
 
-uint32_t QuantizeOnTarget(std::span<const float> x, Int8Block* HWY_RESTRICT out,
-                          Outlier* HWY_RESTRICT outliers) {
-  const DQ df;
+// Sets codes, minus_sums and minus_sum of a block.
+HWY_INLINE void SetCodes(const float* HWY_RESTRICT x, hn::Vec<DQ> inverse,
+                         Int8Block& block) {
   [[maybe_unused]] const hn::RebindToSigned<DQ> di32;
   const DQ8 d8;
-  const size_t N = hn::Lanes(df);
+  int32_t sums[2] = {};
+  for (size_t i = 0; i < kTileCols; i += hn::Lanes(d8)) {
+    const auto codes = CodesOf(x + i, inverse);
+    const auto bytes = hn::DemoteTo(d8, codes);
+    hn::StoreU(bytes, d8, block.codes + i);
+#if HWY_MAX_BYTES == 64
+    sums[2 * i / kTileCols] = SumOfCodes(bytes);
+#else
+    sums[2 * i / kTileCols] += hn::ReduceSum(di32, codes);
+#endif
+  }
+  block.minus_sums[0] = -sums[0];
+  block.minus_sums[1] = -sums[1];
+  block.minus_sum = -(sums[0] + sums[1]);
+}
+#endif
+
+uint32_t QuantizeOnTarget(std::span<const float> x, Int8Block* HWY_RESTRICT out,
+                          Outlier* HWY_RESTRICT outliers) {
   const float threshold = OutlierThreshold(x, out);
   uint32_t num_outliers = 0;
   alignas(64) float rest[kTileCols];
@@ -140,31 +174,10 @@ uint32_t QuantizeOnTarget(std::span<const float> x, Int8Block* HWY_RESTRICT out,
     }
     // The difference is NaN if any x is NaN or infinite, else 0.
     const float scale = WithFewBits(largest / 127.0f + (largest - largest));
-    const auto inverse = hn::Set(df, scale > 0.0f ? 1.0f / scale : 0.0f);
-    // 1 / scale may be infinite.
-    const auto limit = hn::Set(df, 127.0f);
-    [[maybe_unused]] int32_t sums[2] = {};
-    for (size_t i = 0; i < kTileCols; i += N) {
-      const auto scaled = hn::Mul(hn::LoadU(df, from + i), inverse);
-      const auto number = hn::IfThenZeroElse(hn::IsNaN(scaled), scaled);
-      const auto codes =
-          hn::NearestInt(hn::Clamp(number, hn::Neg(limit), limit));
-      const auto bytes = hn::DemoteTo(d8, codes);
-      hn::StoreU(bytes, d8, out->codes + i);
-#if HWY_MAX_BYTES == 64
-      sums[2 * i / kTileCols] = SumOfCodes(bytes);
-#elif HWY_TARGET != HWY_AVX2
-      sums[2 * i / kTileCols] += hn::ReduceSum(di32, codes);
-#endif
-    }
+    // The inverse of a smaller scale may be infinite.
+    const float inverse = scale >= kLeastScale ? 1.0f / scale : 0.0f;
+    SetCodes(from, hn::Set(DQ(), inverse), *out);
     out->scale = scale;
-#if HWY_TARGET == HWY_AVX2
-    StoreMinusSums(*out);
-#else
-    out->minus_sums[0] = -sums[0];
-    out->minus_sums[1] = -sums[1];
-    out->minus_sum = -(sums[0] + sums[1]);
-#endif
   }
   return num_outliers;
 }
