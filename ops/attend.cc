@@ -21,6 +21,7 @@
 // After foreach_target.h.
 #include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
+#include "ops/attend_queries-inl.h"
 #include "ops/attend_task.h"
 #include "ops/attend_tile-inl.h"
 
@@ -30,178 +31,13 @@ namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Writes the scaled queries so that the queries of a register tile are
-// interleaved: the tile of queries [i, i + n) is at i * head_dim,
-// [head_dim, n].
-void PackQueries(const AttendJob& job, size_t num_queries, float* packed) {
-  const size_t head_dim = job.head_dim;
-  const size_t group = job.q.cols / head_dim;
-  ForQueryTiles(num_queries, [&](auto size, size_t first) HWY_ATTR {
-    constexpr size_t kSize = decltype(size)::value;
-    const float* from[kSize];
-    for (size_t i = 0; i < kSize; ++i) {
-      const size_t query = first + i;
-      from[i] =
-          job.q.data + query / group * job.q.stride + query % group * head_dim;
-    }
-    float* HWY_RESTRICT to = packed + first * head_dim;
-    for (size_t d = 0; d < head_dim; ++d) {
-      for (size_t i = 0; i < kSize; ++i) {
-        *to++ = from[i][d] * job.query_scale;
-      }
-    }
-  });
-}
-
-// Computes the scores of packed queries with whole blocks of keys.
-template <class T>
-HWY_INLINE void ScoreBlocks(const float* HWY_RESTRICT q, size_t num_queries,
-                            const T* HWY_RESTRICT keys, size_t num_keys,
-                            size_t head_dim, Ahead& ahead,
-                            float* HWY_RESTRICT scores) {
-  ForQueryTiles(num_queries, [&](auto size, size_t first) HWY_ATTR {
-    constexpr size_t kQueries = decltype(size)::value;
-    constexpr size_t kVectors = HWY_MIN(kVectorsFor<kQueries>, kTileVectors);
-    ForVectors<kVectors>(
-        num_keys / kLanes, [&](auto vectors, size_t v) HWY_ATTR {
-          ScoreTile<kQueries, decltype(vectors)::value>(
-              q + first * head_dim, keys + KeyOffset(v, head_dim), head_dim,
-              ahead, scores + first * kCacheTile + v * kLanes);
-        });
-  });
-}
-
-// Computes the scores of all queries with the tile's blocks that `range`
-// touches.
-template <class T>
-void Scores(const AttendJob& job, const AttendBuffers& buffers,
-            const T* HWY_RESTRICT keys, const T* HWY_RESTRICT values,
-            TileRange range, Ahead ahead) {
-  const size_t head_dim = job.head_dim;
-  const size_t num_queries = NumQueries(job);
-  const bool is_split = job.cache.num_rotated != 0;
-  const size_t end = hwy::RoundUpTo(range.end, kCacheBlock);
-  size_t begin = range.begin / kCacheBlock * kCacheBlock;
-  if constexpr (!std::is_same_v<T, CacheByte>) {
-    if (!is_split && (std::is_same_v<T, float> || num_queries < kManyQueries)) {
-      return ScoreBlocks(buffers.q, num_queries, keys + begin * head_dim,
-                         end - begin, head_dim, ahead, buffers.weights + begin);
-    }
-  }
-  const size_t key_row = CacheRow<T>(KeyDim(job));
-  for (; begin < end; begin += kDecodedKeys) {
-    const size_t count = HWY_MIN(kDecodedKeys, end - begin);
-    if (is_split) {
-      DecodeSplitKeys(job, keys + begin * key_row,
-                      values + begin * CacheRow<T>(head_dim), count,
-                      buffers.values, buffers.keys);
-    } else {
-      DecodeKeys(keys + begin * key_row, count, head_dim, buffers.keys);
-    }
-    ScoreBlocks(buffers.q, num_queries, buffers.keys, count, head_dim, ahead,
-                buffers.weights + begin);
-  }
-}
-
-// Consecutive queries that see the same positions of a tile.
-struct QueryRun {
-  size_t first, count;
-  TileRange range;
-};
-
-// Adds a run's weighted values [range.end - range.begin, num_values].
-template <class T>
-HWY_INLINE void AddValues(const AttendBuffers& buffers, const QueryRun& run,
-                          const T* HWY_RESTRICT values, size_t key_stride,
-                          size_t vector_stride, size_t num_values, Ahead& ahead,
-                          float* HWY_RESTRICT sums, size_t sums_stride) {
-  const size_t num_vectors = num_values / kLanes;
-  const size_t num_keys = run.range.end - run.range.begin;
-  ForQueryTiles(run.count, [&](auto size, size_t first) HWY_ATTR {
-    constexpr size_t kQueries = decltype(size)::value;
-    const size_t query = run.first + first;
-    const float* weights =
-        buffers.weights + query * kCacheTile + run.range.begin;
-    const auto add = [&](auto vectors, auto tail, size_t v) HWY_ATTR {
-      ValueTile<kQueries, decltype(vectors)::value, decltype(tail)::value>(
-          weights, buffers.rescale + query, num_keys,
-          values + v * vector_stride, key_stride, vector_stride,
-          num_values - v * kLanes, ahead,
-          sums + query * sums_stride + v * kLanes, sums_stride);
-    };
-    ForVectors<HWY_MIN(kVectorsFor<kQueries>, 8)>(
-        num_vectors, [&](auto vectors, size_t v)
-                         HWY_ATTR { add(vectors, std::false_type(), v); });
-    if (num_values % kLanes != 0) {
-      add(Constant<1>(), std::true_type(), num_vectors);
-    }
-  });
-}
-
-// Adds the weighted values of a tile for all runs. There is at least one run.
-template <class T>
-void WeightedValues(const AttendBuffers& buffers,
-                    std::span<const QueryRun> runs, size_t num_queries,
-                    const T* HWY_RESTRICT values, size_t head_dim, Ahead ahead,
-                    const AttendState& state) {
-  if constexpr (!std::is_same_v<T, CacheByte>) {
-    if (num_queries < kManyQueries) {
-      for (const QueryRun& run : runs) {
-        AddValues(buffers, run, values + run.range.begin * head_dim, head_dim,
-                  kLanes, head_dim, ahead, state.values, state.stride);
-      }
-      return;
-    }
-  }
-  // Each row sees a range that begins and ends no earlier than that of the row
-  // before it.
-  const size_t begin = runs[0].range.begin;
-  const size_t end = runs[runs.size() - 1].range.end;
-  constexpr size_t kVectorStride = kCacheTile * kLanes;
-  for (size_t d = 0; d < head_dim; d += kWideVectors * kLanes) {
-    size_t num_vectors = 0;
-    for (; num_vectors < kWideVectors; ++num_vectors) {
-      const size_t at = d + num_vectors * kLanes;
-      if (at >= head_dim) break;
-      float* to = buffers.values + num_vectors * kVectorStride;
-      for (size_t key = begin; key < end; ++key) {
-        hn::StoreU(
-            LoadValues(values + key * CacheRow<T>(head_dim), at, head_dim),
-            DF(), to + key * kLanes);
-      }
-    }
-    for (const QueryRun& run : runs) {
-      AddValues(buffers, run, buffers.values + run.range.begin * kLanes, kLanes,
-                kVectorStride, num_vectors * kLanes, ahead, state.values + d,
-                state.stride);
-    }
-  }
-}
-
 // Adds positions [tile, tile + kCacheTile) of [begin, end) to the state.
 template <class T>
 void AddTile(const AttendJob& job, size_t tile, size_t begin, size_t end,
              const AttendBuffers& buffers, const AttendState& state) {
+  const SeenOfTile seen(job, tile, begin, end);
+  if (seen.rows_begin == seen.rows_end) return;
   const size_t head_dim = job.head_dim;
-  const size_t group = job.q.cols / head_dim;
-  QueryRun runs[kMaxAttendRows];
-  size_t num_runs = 0;
-  for (size_t row = 0; row < job.q.rows; ++row) {
-    const SeenKeys seen(job, row);
-    const size_t first = HWY_MAX(tile, HWY_MAX(begin, seen.begin));
-    const size_t last = HWY_MIN(tile + kCacheTile, HWY_MIN(end, seen.end));
-    if (first >= last) continue;
-    const TileRange range = {first - tile, last - tile};
-    QueryRun* run = num_runs == 0 ? nullptr : &runs[num_runs - 1];
-    if (run == nullptr || run->range.begin != range.begin ||
-        run->range.end != range.end) {
-      run = &runs[num_runs++];
-      *run = {row * group, 0, range};
-    }
-    run->count += group;
-  }
-  if (num_runs == 0) return;
-
   const size_t slot = tile % job.cache.num_slots;
   const size_t row = CacheRow<T>(head_dim);
   const size_t key_row = CacheRow<T>(KeyDim(job));
@@ -210,20 +46,20 @@ void AddTile(const AttendJob& job, size_t tile, size_t begin, size_t end,
   const T* next_keys = static_cast<const T*>(job.cache.keys) +
                        (tile + kCacheTile) % job.cache.num_slots * key_row;
   const size_t num_queries = NumQueries(job);
-  Scores(job, buffers, keys, values,
-         {runs[0].range.begin, runs[num_runs - 1].range.end},
+  Scores(job, buffers, keys, values, seen,
          Ahead(values, kCacheTile * row * sizeof(T),
                HWY_MAX(1, num_queries * kTileVectors / kSums) * head_dim));
-  for (size_t i = 0; i < num_runs; ++i) {
-    const size_t end_query = runs[i].first + runs[i].count;
-    for (size_t query = runs[i].first; query < end_query; ++query) {
-      buffers.rescale[query] = Weigh(job.soft_cap, runs[i].range,
-                                     buffers.weights + query * kCacheTile,
-                                     state.largest[query], state.sum[query]);
+  for (size_t i = seen.rows_begin; i < seen.rows_end; ++i) {
+    for (size_t query = i * seen.group; query < (i + 1) * seen.group; ++query) {
+      const bool is_first = state.sum[query] == 0.0f;
+      const float rescale = Weigh(job.soft_cap, seen.rows[i],
+                                  buffers.weights + query * kCacheTile,
+                                  state.largest[query], state.sum[query]);
+      buffers.rescale[query] = is_first ? kNoSums : rescale;
     }
   }
   WeightedValues(
-      buffers, {runs, num_runs}, num_queries, values, head_dim,
+      buffers, seen, num_queries, values, head_dim,
       Ahead(next_keys, kCacheTile * key_row * sizeof(T),
             HWY_MAX(1, num_queries * head_dim / kLanes / kSums) * kCacheTile),
       state);
@@ -234,9 +70,7 @@ void AddTile(const AttendJob& job, size_t tile, size_t begin, size_t end,
 template <class T>
 void AddSpan(const AttendJob& job, size_t span, const AttendBuffers& buffers,
              const AttendState& state) {
-  const size_t num_queries = NumQueries(job);
-  for (size_t i = 0; i < num_queries * state.stride; ++i) state.values[i] = 0;
-  for (size_t i = 0; i < num_queries; ++i) {
+  for (size_t i = 0; i < NumQueries(job); ++i) {
     state.largest[i] = hwy::LowestValue<float>();
     state.sum[i] = 0.0f;
   }
@@ -279,13 +113,21 @@ void Merge(size_t num_queries, const AttendState& from,
 
 // out = values / sum.
 void Finish(const AttendJob& job, const AttendState& state) {
+  const DF df;
   const size_t group = job.q.cols / job.head_dim;
   for (size_t query = 0; query < job.q.rows * group; ++query) {
     float* HWY_RESTRICT out = job.out.data + query / group * job.out.stride +
                               query % group * job.head_dim;
     const float* HWY_RESTRICT values = state.values + query * state.stride;
-    const float inverse = 1.0f / state.sum[query];
-    for (size_t i = 0; i < job.head_dim; ++i) out[i] = values[i] * inverse;
+    const VF inverse = hn::Set(df, 1.0f / state.sum[query]);
+    size_t i = 0;
+    for (; i + kLanes <= job.head_dim; i += kLanes) {
+      hn::StoreU(hn::Mul(hn::LoadU(df, values + i), inverse), df, out + i);
+    }
+    if (i < job.head_dim) {
+      hn::StoreN(hn::Mul(hn::LoadU(df, values + i), inverse), df, out + i,
+                 job.head_dim - i);
+    }
   }
 }
 

@@ -51,6 +51,9 @@ struct AttendState {
   float* sum;      // [queries], the sum of exp(score - largest); 0: no key
 };
 
+// Instead of a factor for the sums of earlier tiles: there are none yet.
+inline constexpr float kNoSums = -1.0f;
+
 // The parts of a task's scratch. Each begins on a cache line.
 struct AttendBuffers {
   AttendBuffers(float* at, size_t num_queries, size_t head_dim)
@@ -66,7 +69,7 @@ struct AttendBuffers {
   }
 
   float* weights;  // [queries, kCacheTile], scores at first
-  float* rescale;  // [queries], factors for the sums of earlier tiles
+  float* rescale;  // [queries], factors for the sums of earlier tiles, kNoSums
   float* values;   // decoded; see WeightedValues
   float* keys;     // decoded, in the order of the cache
   float* q;        // [queries, head_dim], see PackQueries
@@ -92,6 +95,66 @@ struct SeenKeys {
   }
   size_t begin;
   size_t end;
+};
+
+// Positions [begin, end) of a tile, counted from its first.
+struct TileRange {
+  bool Contains(size_t i) const { return begin <= i && i < end; }
+
+  size_t begin, end;
+};
+
+// The positions of a tile that each row sees. A row sees a range that begins
+// and ends no earlier than that of the row before it.
+struct SeenOfTile {
+  // Of positions [tile, tile + kCacheTile), only those in [first, last) count.
+  SeenOfTile(const AttendJob& job, size_t tile, size_t first, size_t last)
+      : group(job.q.cols / job.head_dim) {
+    for (size_t row = 0; row < job.q.rows; ++row) {
+      const SeenKeys seen(job, row);
+      const size_t begin = std::max({tile, first, seen.begin});
+      const size_t end = std::min({tile + kCacheTile, last, seen.end});
+      if (begin >= end) continue;
+      if (rows_end == 0) rows_begin = row;
+      rows_end = row + 1;
+      rows[row] = {begin - tile, end - tile};
+    }
+  }
+
+  // Returns the positions that any of queries [first, first + count) sees.
+  TileRange Any(size_t first, size_t count) const {
+    const size_t begin = std::max(first / group, rows_begin);
+    const size_t end = std::min((first + count - 1) / group + 1, rows_end);
+    if (begin >= end) return {0, 0};
+    return {rows[begin].begin, rows[end - 1].end};
+  }
+
+  size_t group;           // the queries of a row
+  size_t rows_begin = 0;  // rows [rows_begin, rows_end) see any position
+  size_t rows_end = 0;
+  TileRange rows[kMaxAttendRows] = {};
+};
+
+// The positions that queries of a register tile see. All of them see any.
+template <size_t kQueries>
+struct SeenByQueries {
+  SeenByQueries(const SeenOfTile& seen, size_t first) {
+    size_t row = first / seen.group;
+    size_t left = seen.group - first % seen.group;  // queries of the row
+    for (size_t i = 0; i < kQueries; ++i) {
+      of[i] = seen.rows[row];
+      if (--left != 0) continue;
+      ++row;
+      left = seen.group;
+    }
+    all = {of[0].begin, of[kQueries - 1].end};
+    common = {of[kQueries - 1].begin, of[0].end};
+    if (common.begin >= common.end) common = {all.end, all.end};
+  }
+
+  TileRange of[kQueries];
+  TileRange all;     // that any sees
+  TileRange common;  // that all see
 };
 
 // Returns the positions of a span: enough to keep the spans of a row few, and

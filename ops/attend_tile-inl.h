@@ -15,6 +15,7 @@
 #include "hwy/cache_control.h"
 #include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
+#include "ops/attend_cache-inl.h"
 #include "ops/attend_task.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -22,12 +23,12 @@ namespace gemma::internal {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// At most as many lanes as a block has keys, so that a vector never spans two
-// values of a key.
-using DF = hn::CappedTag<float, kCacheBlock>;
-using VF = hn::Vec<DF>;
-inline constexpr size_t kLanes = HWY_MAX_LANES_D(DF);
 inline constexpr size_t kTileVectors = kCacheTile / kLanes;
+
+// Attributes of a lambda whose vectors must stay in registers.
+#ifndef GEMMA_ATTEND_LAMBDA
+#define GEMMA_ATTEND_LAMBDA HWY_ATTR __attribute__((always_inline))
+#endif
 
 // The sums of a register tile: enough to hide the latency of a multiply-add,
 // and few enough to leave registers for the operands.
@@ -49,174 +50,10 @@ inline constexpr size_t kManyQueries = 16;
 inline constexpr size_t kDecodedKeys =
     HWY_MAX(kCacheBlock, kWideVectors* kLanes);
 static_assert(kDecodedKeys <= kMaxDecodedKeys &&
-              kWideVectors * kLanes <= kMaxDecodedValues);
-
-HWY_INLINE VF LoadCache(const float* from) { return hn::LoadU(DF(), from); }
-HWY_INLINE VF LoadCache(const hwy::bfloat16_t* from) {
-  const hn::Rebind<hwy::bfloat16_t, DF> d16;
-  return hn::PromoteTo(DF(), hn::LoadU(d16, from));
-}
-// Loads the first `count` values, then zeros.
-HWY_INLINE VF LoadCacheN(const float* from, size_t count) {
-  return hn::LoadN(DF(), from, count);
-}
-HWY_INLINE VF LoadCacheN(const hwy::bfloat16_t* from, size_t count) {
-  const hn::Rebind<hwy::bfloat16_t, DF> d16;
-  return hn::PromoteTo(DF(), hn::LoadN(d16, from, count));
-}
-
-// Loads a vector of a position's values from `at` on. Values beyond head_dim
-// are arbitrary.
-template <class T>
-HWY_INLINE VF LoadValues(const T* HWY_RESTRICT values, size_t at,
-                         size_t head_dim) {
-  return at + kLanes <= head_dim ? LoadCache(values + at)
-                                 : LoadCacheN(values + at, head_dim - at);
-}
-HWY_INLINE VF LoadCodes(const CacheByte* HWY_RESTRICT codes) {
-  const hn::Rebind<int8_t, DF> d8;
-  const hn::RebindToSigned<DF> d32;
-  const auto bytes = hn::LoadU(d8, reinterpret_cast<const int8_t*>(codes));
-  return hn::ConvertTo(DF(), hn::PromoteTo(d32, bytes));
-}
-HWY_INLINE VF LoadValues(const CacheByte* HWY_RESTRICT values, size_t at,
-                         size_t) {
-  const CacheByte* group = values + at / kCacheGroup * (kCacheGroup + 2);
-  hwy::bfloat16_t scale;
-  hwy::CopyBytes<sizeof(scale)>(group + kCacheGroup, &scale);
-  return hn::Mul(LoadCodes(group + at % kCacheGroup),
-                 hn::Set(DF(), hwy::F32FromBF16(scale)));
-}
-
-// Decodes whole blocks of keys to out [blocks, head_dim, kCacheBlock].
-template <class T>
-HWY_INLINE void DecodeKeys(const T* HWY_RESTRICT keys, size_t num_keys,
-                           size_t head_dim, float* HWY_RESTRICT out) {
-  for (size_t i = 0; i < num_keys * head_dim; i += kLanes) {
-    hn::StoreU(LoadCache(keys + i), DF(), out + i);
-  }
-}
-HWY_INLINE void DecodeKeys(const CacheByte* HWY_RESTRICT keys, size_t num_keys,
-                           size_t head_dim, float* HWY_RESTRICT out) {
-  for (size_t key = 0; key < num_keys; key += kCacheBlock) {
-    for (size_t d = 0; d < head_dim; d += kCacheGroup) {
-      const auto* scales = reinterpret_cast<const hwy::bfloat16_t*>(
-          keys + kCacheGroup * kCacheBlock);
-      const size_t count = HWY_MIN(kCacheGroup, head_dim - d) * kCacheBlock;
-      for (size_t v = 0; v < kCacheBlock; v += kLanes) {
-        const VF scale = LoadCache(scales + v);
-        for (size_t i = v; i < count; i += kCacheBlock) {
-          hn::StoreU(hn::Mul(LoadCodes(keys + i), scale), DF(), out + i);
-        }
-      }
-      keys += (kCacheGroup + 2) * kCacheBlock;
-      out += count;
-    }
-  }
-}
-
-// Writes the values of the positions of a block, times weights, to
-// out[d * kCacheBlock + position]. Transposes 4 by 4.
-template <class T>
-HWY_INLINE void TransposeValues(const T* HWY_RESTRICT values, size_t head_dim,
-                                const float* HWY_RESTRICT weight, size_t begin,
-                                float* HWY_RESTRICT out) {
-  const hn::FixedTag<float, 4> d4;
-  HWY_ALIGN float rows[kCacheBlock * kLanes];
-  const VF w = LoadValues(weight, begin, head_dim);
-  for (size_t i = 0; i < kCacheBlock; ++i) {
-    const VF v =
-        LoadValues(values + i * CacheRow<T>(head_dim), begin, head_dim);
-    hn::Store(hn::Mul(v, w), DF(), rows + i * kLanes);
-  }
-  const size_t count = HWY_MIN(kLanes, head_dim - begin);
-  for (size_t d = 0; d < count; d += 4) {
-    for (size_t i = 0; i < kCacheBlock; i += 4) {
-      const float* from = rows + i * kLanes + d;
-      const auto r0 = hn::Load(d4, from);
-      const auto r1 = hn::Load(d4, from + kLanes);
-      const auto r2 = hn::Load(d4, from + 2 * kLanes);
-      const auto r3 = hn::Load(d4, from + 3 * kLanes);
-      const auto low02 = hn::InterleaveLower(d4, r0, r2);
-      const auto low13 = hn::InterleaveLower(d4, r1, r3);
-      const auto high02 = hn::InterleaveUpper(d4, r0, r2);
-      const auto high13 = hn::InterleaveUpper(d4, r1, r3);
-      float* to = out + (begin + d) * kCacheBlock + i;
-      hn::StoreU(hn::InterleaveLower(d4, low02, low13), d4, to);
-      if (d + 1 >= count) continue;
-      hn::StoreU(hn::InterleaveUpper(d4, low02, low13), d4, to + kCacheBlock);
-      if (d + 2 >= count) continue;
-      hn::StoreU(hn::InterleaveLower(d4, high02, high13), d4,
-                 to + 2 * kCacheBlock);
-      if (d + 3 >= count) continue;
-      hn::StoreU(hn::InterleaveUpper(d4, high02, high13), d4,
-                 to + 3 * kCacheBlock);
-    }
-  }
-}
-
-// Decodes whole blocks of keys, of which the cache holds only the rotated
-// pairs, as DecodeKeys does. `scratch` has room for these pairs of a block.
-template <class T>
-HWY_INLINE void DecodeSplitKeys(const AttendJob& job,
-                                const T* HWY_RESTRICT keys,
-                                const T* HWY_RESTRICT values, size_t num_keys,
-                                float* HWY_RESTRICT scratch,
-                                float* HWY_RESTRICT out) {
-  const size_t head_dim = job.head_dim;
-  const size_t half = head_dim / 2;
-  const size_t n = job.cache.num_rotated;
-  for (size_t key = 0; key < num_keys; key += kCacheBlock) {
-    for (size_t d = 0; d < head_dim; d += kLanes) {
-      const size_t end = HWY_MIN(d + kLanes, head_dim);
-      if (end <= n || (d >= half && end <= half + n)) continue;
-      TransposeValues(values, head_dim, job.key_weight.data(), d, out);
-    }
-    DecodeKeys(keys, kCacheBlock, 2 * n, scratch);
-    hwy::CopyBytes(scratch, out, n * kCacheBlock * sizeof(float));
-    hwy::CopyBytes(scratch + n * kCacheBlock, out + half * kCacheBlock,
-                   n * kCacheBlock * sizeof(float));
-    keys += kCacheBlock * CacheRow<T>(2 * n);
-    values += kCacheBlock * CacheRow<T>(head_dim);
-    out += kCacheBlock * head_dim;
-  }
-}
+              kMaxDecodedValues % (kWideVectors * kLanes) == 0);
 
 template <size_t kSize>
 using Constant = std::integral_constant<size_t, kSize>;
-
-// Divides queries [0, count) into register tiles and calls body(size, first)
-// for each. The size is a Constant.
-template <class Body>
-HWY_INLINE void ForQueryTiles(size_t count, Body body) {
-  size_t i = 0;
-  for (; i + kMaxTileQueries <= count; i += kMaxTileQueries) {
-    body(Constant<kMaxTileQueries>(), i);
-  }
-  if constexpr (kMaxTileQueries > 4) {
-    if (i + 4 <= count) {
-      body(Constant<4>(), i);
-      i += 4;
-    }
-  }
-  if (i + 2 <= count) {
-    body(Constant<2>(), i);
-    i += 2;
-  }
-  if (i < count) body(Constant<1>(), i);
-}
-
-// Divides `count` vectors into pieces of kLargest, 2 or 1 and calls
-// body(size, first) for each.
-template <size_t kLargest, class Body>
-HWY_INLINE void ForVectors(size_t count, Body body) {
-  size_t v = 0;
-  for (; v + kLargest <= count; v += kLargest) body(Constant<kLargest>(), v);
-  if constexpr (kLargest > 2) {
-    for (; v + 2 <= count; v += 2) body(Constant<2>(), v);
-  }
-  for (; v < count; ++v) body(Constant<1>(), v);
-}
 
 // Fetches memory that is needed soon while the CPU computes something else:
 // each step of a register tile fetches some bytes more.
@@ -239,17 +76,21 @@ HWY_INLINE size_t KeyOffset(size_t v, size_t head_dim) {
          v * kLanes % kCacheBlock;
 }
 
-// Computes the scores of one register tile. q: [head_dim, kQueries]; scores:
-// [kQueries, kVectors * kLanes], in rows of kCacheTile.
+// Computes the scores of one register tile with the keys of vectors `first` to
+// first + kVectors - 1. q: [head_dim, kQueries]; scores: [kQueries, kVectors *
+// kLanes], in rows of kCacheTile.
 template <size_t kQueries, size_t kVectors, class T>
 HWY_INLINE void ScoreTile(const float* HWY_RESTRICT q,
-                          const T* HWY_RESTRICT keys, size_t head_dim,
-                          Ahead& ahead, float* HWY_RESTRICT scores) {
+                          const T* HWY_RESTRICT keys, size_t first,
+                          size_t head_dim, Ahead& ahead,
+                          float* HWY_RESTRICT scores) {
   const DF df;
   VF sums[kQueries * kVectors];
   for (VF& sum : sums) sum = hn::Zero(df);
   const T* from[kVectors];
-  for (size_t v = 0; v < kVectors; ++v) from[v] = keys + KeyOffset(v, head_dim);
+  for (size_t v = 0; v < kVectors; ++v) {
+    from[v] = keys + KeyOffset(first + v, head_dim);
+  }
   for (size_t d = 0; d < head_dim; ++d) {
     ahead.Step();
     VF k[kVectors];
@@ -271,11 +112,6 @@ HWY_INLINE void ScoreTile(const float* HWY_RESTRICT q,
     }
   }
 }
-
-// Positions [begin, end) of a tile, counted from its first.
-struct TileRange {
-  size_t begin, end;
-};
 
 // Returns cap * tanh(s / cap). Approximates tanh by the odd rational function
 // of degrees 9 and 8 with the least relative error up to 9 (2e-8), found by
@@ -346,7 +182,8 @@ HWY_INLINE float Weigh(float soft_cap, TileRange range,
 // apart. kTail: the tile has one vector, of which `count` values exist.
 template <size_t kQueries, size_t kVectors, bool kTail, class T>
 HWY_INLINE void ValueTile(const float* HWY_RESTRICT weights,
-                          const float* HWY_RESTRICT rescale, size_t num_keys,
+                          const float* HWY_RESTRICT rescale,
+                          const SeenByQueries<kQueries>& seen,
                           const T* HWY_RESTRICT values, size_t key_stride,
                           size_t vector_stride, size_t count, Ahead& ahead,
                           float* HWY_RESTRICT sums, size_t sums_stride) {
@@ -354,12 +191,14 @@ HWY_INLINE void ValueTile(const float* HWY_RESTRICT weights,
   VF s[kQueries * kVectors];
   for (size_t i = 0; i < kQueries; ++i) {
     for (size_t v = 0; v < kVectors; ++v) {
+      const float* from = sums + i * sums_stride + v * kLanes;
       s[i * kVectors + v] =
-          hn::Mul(hn::LoadU(df, sums + i * sums_stride + v * kLanes),
-                  hn::Set(df, rescale[i]));
+          rescale[i] == kNoSums
+              ? hn::Zero(df)
+              : hn::Mul(hn::LoadU(df, from), hn::Set(df, rescale[i]));
     }
   }
-  for (size_t key = 0; key < num_keys; ++key) {
+  const auto add = [&](size_t key, auto is_seen_by_all) GEMMA_ATTEND_LAMBDA {
     ahead.Step();
     VF x[kVectors];
     for (size_t v = 0; v < kVectors; ++v) {
@@ -367,12 +206,17 @@ HWY_INLINE void ValueTile(const float* HWY_RESTRICT weights,
       x[v] = kTail ? LoadCacheN(from, count) : LoadCache(from);
     }
     for (size_t i = 0; i < kQueries; ++i) {
+      if (!is_seen_by_all && !seen.of[i].Contains(key)) continue;
       const VF w = hn::Set(df, weights[i * kCacheTile + key]);
       for (size_t v = 0; v < kVectors; ++v) {
         s[i * kVectors + v] = hn::MulAdd(w, x[v], s[i * kVectors + v]);
       }
     }
-  }
+  };
+  size_t key = seen.all.begin;
+  for (; key < seen.common.begin; ++key) add(key, std::false_type());
+  for (; key < seen.common.end; ++key) add(key, std::true_type());
+  for (; key < seen.all.end; ++key) add(key, std::false_type());
   for (size_t i = 0; i < kQueries; ++i) {
     for (size_t v = 0; v < kVectors; ++v) {
       hn::StoreU(s[i * kVectors + v], df, sums + i * sums_stride + v * kLanes);
