@@ -49,7 +49,10 @@ void AttendRows(const AttentionScratch& attention, const RowDivision& division,
     }
   }
   if (num_spans == 1) {
-    workers.ForEach(num_items, [&](size_t item, size_t worker) {
+    // Later rows see more keys, so tasks alternate between the first items and
+    // the last. Then all threads have shares of about the same work.
+    workers.ForEach(num_items, [&](size_t task, size_t worker) {
+      const size_t item = task % 2 == 0 ? task / 2 : num_items - 1 - task / 2;
       Attend(job_of(item), attention.Task(worker));
     });
     return;
