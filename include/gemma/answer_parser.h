@@ -13,6 +13,7 @@
 #include "gemma/export.h"
 #include "gemma/model_config.h"
 #include "gemma/tokenizer.h"
+#include "gemma/tool_calls.h"
 
 namespace gemma {
 
@@ -21,25 +22,34 @@ struct ParsedAnswer {
   std::string text = {};      // the answer to the user
   std::string thoughts = {};  // what the model thought first; may be empty
   std::vector<ToolCall> tool_calls = {};  // in order, without ids
-  // Whether the answer had marks of thoughts or calls, so that a later prompt
-  // with `text` differs from what the session has read.
+  // Whether a call was cut short that is in no other field; see AnswerParser.
+  bool ends_in_call = false;
+  // Whether the answer had marks of thoughts or calls, or calls, so that a
+  // later prompt with `text` differs from what the session has read.
   bool has_markers = false;
 };
 
-// Splits an answer of Gemma 4 or FunctionGemma at its control tokens while it
-// is generated: give Text to Generate as on_text and Control as
-// GenerateOptions::on_control. Only control tokens begin thoughts and calls;
-// text that looks like their names stays text. A call in wrong syntax, or one
-// that is cut short, becomes text, with the names of its control tokens. With
-// other vocabularies, all is text. Movable, not copyable.
+// Splits an answer while it is generated: give Text to Generate as on_text and
+// Control as GenerateOptions::on_control. With the vocabulary of Gemma 4 or
+// FunctionGemma, only control tokens begin thoughts and calls; text that looks
+// like their names stays text. With ToolDialect::kJson, text is a call where
+// the dialect says so. A call in wrong syntax, or one that is cut short,
+// becomes text, with the names of its control tokens; after Grammar::FromTools
+// there is none in wrong syntax. In all other cases, all is text. Movable, not
+// copyable.
 class GEMMA_EXPORT AnswerParser {
  public:
   // Receives a part of the text or of the thoughts as soon as it is known.
   using TextFunction = std::function<void(std::string_view text)>;
+  // Receives calls as they come. The first piece of a call has its name.
+  using CallFunction = std::function<void(const ToolCallPiece& piece)>;
 
   // The functions may be empty. They are called in Text, Control and Finish.
+  // With on_call, a call that is cut short does not become text.
   explicit AnswerParser(const Tokenizer& tokenizer, TextFunction on_text = {},
-                        TextFunction on_thoughts = {});
+                        TextFunction on_thoughts = {},
+                        CallFunction on_call = {},
+                        ToolDialect dialect = ToolDialect::kNone);
   ~AnswerParser();
   AnswerParser(AnswerParser&&) noexcept;
   AnswerParser& operator=(AnswerParser&&) noexcept;

@@ -14,6 +14,7 @@
 #include "gemma/chat_template.h"
 #include "nlohmann/json.hpp"
 #include "src/base/format_text.h"
+#include "src/base/utf8.h"
 #include "src/text/tokenizer/control_names.h"
 #include "src/text/tokenizer/tokenizer_impl.h"
 #include "tests/fuzz/harness.h"
@@ -130,6 +131,37 @@ bool HasPlainKeys(const nlohmann::ordered_json& json) {
   return true;
 }
 
+// Takes a text apart whose calls are text too, whole and in pieces.
+bool RunTextAnswer(const Turns& turns, std::string_view input) {
+  std::string text;
+  std::vector<ToolCall> calls;
+  AnswerParser pieces(
+      turns.tokenizer(), [&](std::string_view part) { text += part; }, {},
+      [&](const ToolCallPiece& piece) {
+        if (!piece.name.empty()) {
+          calls.push_back({.name = std::string(piece.name)});
+        }
+        Require(piece.index + 1 == calls.size(), "a piece of the last call");
+        calls.back().arguments += piece.arguments;
+      },
+      ToolDialect::kJson);
+  AnswerParser whole(turns.tokenizer(), {}, {}, {}, ToolDialect::kJson);
+  for (const char c : input) pieces.Text({&c, 1});
+  whole.Text(input);
+  pieces.Finish();
+  whole.Finish();
+  const ParsedAnswer& answer = pieces.answer();
+  Require(text == answer.text, "the text in parts");
+  Require(answer.tool_calls == whole.answer().tool_calls, "the same calls");
+  Require(answer.ends_in_call || text == whole.answer().text, "the same text");
+  if (calls.size() > answer.tool_calls.size()) calls.pop_back();
+  Require(calls == answer.tool_calls, "the calls in pieces");
+  for (const ToolCall& call : calls) {
+    Require(nlohmann::json::accept(call.arguments), "arguments in JSON");
+  }
+  return !calls.empty();
+}
+
 // Puts an answer into a chat that goes on, and returns its tokens.
 absl::StatusOr<std::vector<TokenId>> TokensIn(const ChatTemplate& chat,
                                               const ParsedAnswer& answer) {
@@ -191,7 +223,9 @@ bool FuzzAnswer(absl::Span<const uint8_t> input) {
   static const auto& function_gemma = *new Turns(kGemma3Turns);
   const bool first = RunAnswer(gemma4, TextOf(input));
   const bool second = RunAnswer(function_gemma, TextOf(input));
-  return first || second;
+  const std::string_view text = TextOf(input);
+  const bool third = IsValidUtf8(text) && RunTextAnswer(gemma4, text);
+  return first || second || third;
 }
 
 }  // namespace gemma::internal

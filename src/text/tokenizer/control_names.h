@@ -1,8 +1,10 @@
-// The names of the control tokens of turns, thoughts and tools.
+// The names of the control tokens of turns, thoughts and tools, and what stands
+// for them in models without such tokens.
 
 #ifndef GEMMA_SRC_TEXT_TOKENIZER_CONTROL_NAMES_H_
 #define GEMMA_SRC_TEXT_TOKENIZER_CONTROL_NAMES_H_
 
+#include <array>
 #include <string_view>
 
 namespace gemma::internal {
@@ -40,6 +42,16 @@ inline constexpr TurnMarks kGemma3Turns = {
               "<escape>"},
     .open = "<start_of_turn>",
     .close = "<end_of_turn>"};
+
+// For calls that are text, as Gemma 3 writes them.
+// The lines that begin a block of code with calls: at the beginning of an
+// answer either of them, at later lines only the second. An ordinary answer may
+// have JSON in a block.
+inline constexpr std::array<std::string_view, 2> kCallFences = {
+    "```json\n", "```tool_code\n"};
+inline constexpr std::string_view kLaterFence = kCallFences[1];
+// What ends such a block.
+inline constexpr std::string_view kFenceEnd = "\n```";
 
 }  // namespace gemma::internal
 
