@@ -132,7 +132,8 @@ GEMMA_EXPORT const char* gemma_answer_text(const gemma_answer* answer,
 GEMMA_EXPORT const char* gemma_answer_thoughts(const gemma_answer* answer,
                                                size_t* size);
 
-/* Returns the number of calls of tools. A call in wrong syntax is text. */
+/* Returns the number of calls of tools. A call in wrong syntax is text, and so
+ * are those of models that call in JSON (ToolDialect::kJson in C++). */
 GEMMA_EXPORT size_t gemma_answer_num_calls(const gemma_answer* answer);
 /* Returns the name of the tool of a call, or "" if there are fewer calls. Valid
  * until the answer changes. */

@@ -15,6 +15,7 @@
 #include "gemma/export.h"
 #include "gemma/model_config.h"
 #include "gemma/tokenizer.h"
+#include "gemma/tool_calls.h"
 
 namespace gemma {
 
@@ -119,7 +120,13 @@ class GEMMA_EXPORT ChatTemplate {
   // may be a system message; it is put, untrimmed, before the first user
   // message, separated by a blank line. The other messages must alternate
   // between user and model, beginning and ending with the user; otherwise
-  // InvalidArgument. There are no tools and no thinking.
+  // InvalidArgument. There is no thinking.
+  //
+  // ToolDialect::kJson: declarations of tools are instructions after those of
+  // the first message, calls and results are texts of the model and the user,
+  // and messages of the user after a result join it. This also holds for a
+  // template in Jinja that ignores tools. Other models without control tokens
+  // for tools refuse them.
   //
   // Gemma 4 and FunctionGemma: every text is trimmed. A first message of system
   // or developer, declarations of tools and the sign to think make one turn.
@@ -168,6 +175,11 @@ class GEMMA_EXPORT ChatTemplate {
   // closes answers without a control token. The models of a file stop at it;
   // for a template made by FromJinja, add it to GenerateOptions::stop_tokens.
   TokenId end_of_turn() const;
+
+  // Returns how the model reads declarations of tools and writes calls. The
+  // vocabulary determines it, and for kJson the model; see
+  // Model::chat_template.
+  ToolDialect tool_dialect() const;
 
   // Returns whether these are Gemma's own turns.
   bool is_gemma() const;

@@ -132,6 +132,8 @@ WantedTurns WantedTurnsOf(const LoadOptions& options,
           .of_gemma = options.turn_source == TurnSource::kGemma,
           // Only E2B and E4B of Gemma 4 have per-layer embeddings.
           .empty_thought = config.per_layer_dim == 0,
+          // Gemma 3 is the first that was trained to call tools.
+          .calls_in_json = config.qk_norm,
           .path = options.chat_template_file};
 }
 

@@ -357,6 +357,61 @@ TEST_F(ChooseTest, RunsDifferentTurns) {
   EXPECT_THAT(Files(), HasSubstr("of a system message than"));
 }
 
+// A model without control tokens for tools reads and writes them as text.
+TEST_F(ChooseTest, WritesToolsAsText) {
+  const ChatOptions tools = {.tools = R"([{"type": "function", "function":
+                    {"name": "now", "description": "\u00fc"}}])"};
+  const std::string declared =
+      "You can call the functions below. To call one, answer with nothing but "
+      "a JSON object {\"name\": its name, \"parameters\": an object with its "
+      "arguments}. To call several, write one such object on each line. The "
+      "functions:\n{\"name\": \"now\", \"description\": \"\u00fc\"}";
+  const Message user = {Role::kUser, "x"};
+  const Message call = {
+      .role = Role::kModel,
+      .tool_calls = {{"now", "", "1"}, {"at", R"({"a": 1})", "2"}}};
+  const Message first = {.role = Role::kTool, .text = "r", .call_id = "1"};
+  const Message second = {.role = Role::kTool, .content_json = R"({"b":2})"};
+  const Message called = {Role::kModel,
+                          "{\"name\":\"now\",\"parameters\":{}}\n"
+                          "{\"name\":\"at\",\"parameters\":{\"a\": 1}}"};
+  const WantedTurns wanted = {.calls_in_json = true};
+  for (const bool has_file : {false, true}) {
+    // This template takes no tools.
+    if (has_file) Write(TemplateText("system_turn"));
+    const ChatTemplate turns = *Choose(wanted);
+    EXPECT_EQ(turns.is_gemma(), !has_file);
+    EXPECT_EQ(turns.tool_dialect(), ToolDialect::kJson);
+    EXPECT_EQ(*turns.Render({{user}}, tools),
+              *turns.Render({{{Role::kSystem, declared}, user}}));
+    EXPECT_EQ(*turns.Render({{{Role::kSystem, "s"}, user}}, tools),
+              *turns.Render({{{Role::kSystem, "s\n\n" + declared}, user}}));
+    const std::vector<Message> chat = {user, call, first, second, user};
+    EXPECT_EQ(
+        *turns.Render(chat),
+        *turns.Render({{user, called, {Role::kUser, "r\n\n{\"b\":2}\n\nx"}}}));
+    // An answer before the calls may be in a session.
+    const std::vector<Message> longer = {
+        user, {Role::kModel, "m"}, user, call, first};
+    const auto next = turns.Continue(longer, 2, tools);
+    ASSERT_EQ(ErrorOf(next), "OK");
+    EXPECT_FALSE(next->whole);
+    const std::vector<TokenId> all = *turns.Render(longer, tools);
+    ASSERT_LT(next->tokens.size(), all.size());
+    EXPECT_TRUE(
+        std::equal(next->tokens.rbegin(), next->tokens.rend(), all.rbegin()));
+  }
+  const ChatTemplate other = *Choose();
+  EXPECT_EQ(other.tool_dialect(), ToolDialect::kNone);
+  EXPECT_THAT(ErrorOf(other.Render({{user}}, tools)), HasSubstr("tools"));
+  // A template that takes tools writes them itself.
+  Write(TemplateText("gemma") + "{{ tools }}{{ messages[-1].tool_calls }}");
+  const ChatTemplate own = *Choose(wanted);
+  EXPECT_EQ(own.tool_dialect(), ToolDialect::kJson);
+  EXPECT_NE(*own.Render({{user}}, tools),
+            *own.Render({{{Role::kSystem, declared}, user}}));
+}
+
 TEST_F(ChooseTest, FollowsTheCaller) {
   EXPECT_THAT(ErrorOf(Choose({.of_file = true})),
               HasSubstr("there is no chat template"));

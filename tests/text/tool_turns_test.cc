@@ -340,7 +340,7 @@ TEST(ToolTurns, OlderGemmasRefuseTools) {
       ErrorOf(turns.Render({{ask}}, {.thinking = true})),
       HasSubstr("thinking is on, but models with the turns of Gemma 1"));
   EXPECT_THAT(ErrorOf(turns.Render({{ask}}, {.tools = "[]"})),
-              HasSubstr("there are tools, but the turns of Gemma 1 to 3"));
+              HasSubstr("there are tools, but these turns cannot declare"));
   EXPECT_THAT(
       ErrorOf(turns.Render({{{Role::kUser, "x"},
                              {.role = Role::kModel, .tool_calls = {{"f"}}},

@@ -8,7 +8,9 @@
 #include "src/base/format_text.h"
 #include "src/base/internal.h"
 #include "src/base/no_throw.h"
+#include "src/base/status_macros.h"
 #include "src/text/turns/chat_template_impl.h"
+#include "src/text/turns/text_calls.h"
 
 namespace gemma {
 namespace {
@@ -26,12 +28,39 @@ absl::Status CheckRead(absl::Span<const Message> messages, size_t num_read) {
                  num_read, messages.size()));
 }
 
+// Whether the tools of a chat become text, because the turns have no other
+// place for them.
+bool WritesToolsAsText(const ChatTemplate::Impl& impl,
+                       absl::Span<const Message> messages,
+                       const ChatOptions& options) {
+  return impl.tool_dialect == ToolDialect::kJson && !impl.takes_tools &&
+         HasTools(messages, options);
+}
+
+ChatOptions WithoutTools(const ChatOptions& options) {
+  return {.tools = "", .thinking = options.thinking};
+}
+
 absl::StatusOr<ChatTemplate> Wrapped(absl::StatusOr<ChatTemplateImpl> impl) {
   if (!impl.ok()) return impl.status();
   return ChatTemplate(*std::move(impl));
 }
 
 }  // namespace
+
+std::string_view ToolDialectName(ToolDialect dialect) {
+  switch (dialect) {
+    case ToolDialect::kNone:
+      return "none";
+    case ToolDialect::kJson:
+      return "json";
+    case ToolDialect::kFunctionGemma:
+      return "functiongemma";
+    case ToolDialect::kGemma4:
+      return "gemma4";
+  }
+  return "none";
+}
 
 absl::StatusOr<ChatTemplate> ChatTemplate::Create(const Tokenizer& tokenizer) {
   return NoThrow([&] { return Wrapped(MakeGemmaTurns(tokenizer)); });
@@ -56,7 +85,14 @@ ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
 
 absl::StatusOr<std::vector<TokenId>> ChatTemplate::Render(
     absl::Span<const Message> messages, const ChatOptions& options) const {
-  return NoThrow([&] { return impl_->Render(messages, options); });
+  return NoThrow([&]() -> absl::StatusOr<std::vector<TokenId>> {
+    if (!WritesToolsAsText(*impl_, messages, options)) {
+      return impl_->Render(messages, options);
+    }
+    GEMMA_ASSIGN_OR_RETURN(const TextChat chat,
+                           WithToolsAsText(messages, 0, options));
+    return impl_->Render(chat.messages, WithoutTools(options));
+  });
 }
 
 absl::StatusOr<ChatPrompt> ChatTemplate::Continue(
@@ -65,7 +101,12 @@ absl::StatusOr<ChatPrompt> ChatTemplate::Continue(
   return NoThrow([&]() -> absl::StatusOr<ChatPrompt> {
     const absl::Status status = CheckRead(messages, num_read);
     if (!status.ok()) return status;
-    return impl_->Continue(messages, num_read, options);
+    if (!WritesToolsAsText(*impl_, messages, options)) {
+      return impl_->Continue(messages, num_read, options);
+    }
+    GEMMA_ASSIGN_OR_RETURN(const TextChat chat,
+                           WithToolsAsText(messages, num_read, options));
+    return impl_->Continue(chat.messages, chat.num_read, WithoutTools(options));
   });
 }
 
@@ -99,6 +140,7 @@ absl::StatusOr<std::vector<TokenId>> ChatTemplate::NextUserTurn(
 }
 
 TokenId ChatTemplate::end_of_turn() const { return impl_->end_of_turn; }
+ToolDialect ChatTemplate::tool_dialect() const { return impl_->tool_dialect; }
 bool ChatTemplate::is_gemma() const { return impl_->is_gemma; }
 const std::string& ChatTemplate::source() const { return impl_->source; }
 const std::string& ChatTemplate::reason() const { return impl_->reason; }

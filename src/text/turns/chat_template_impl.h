@@ -38,6 +38,10 @@ class ChatTemplate::Impl {
 
   TokenId end_of_turn = -1;
   bool is_gemma = false;
+  ToolDialect tool_dialect = ToolDialect::kNone;
+  // Whether declarations, calls and results can be given to the functions
+  // above. Otherwise, ChatTemplate writes those of kJson as text.
+  bool takes_tools = false;
   std::string source;
   std::string reason;
   // What a template writes like a control token, though the vocabulary has no
@@ -62,6 +66,9 @@ using TemplateTokens = std::vector<std::pair<std::string, std::string>>;
 // not in those of E2B and E4B.
 absl::StatusOr<ChatTemplateImpl> MakeGemmaTurns(const Tokenizer& tokenizer,
                                                 bool empty_thought = true);
+
+// The dialect whose markers the vocabulary has, or kNone.
+ToolDialect ToolDialectOf(const Tokenizer& tokenizer);
 
 // Turns of Gemma 4 or FunctionGemma; null if the vocabulary lacks their
 // markers.

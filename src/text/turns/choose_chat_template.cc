@@ -175,9 +175,9 @@ absl::StatusOr<ChatTemplateImpl> FromText(
       ErrorReason::kChatTemplate);
 }
 
-ChatTemplate With(ChatTemplateImpl impl, std::string_view reason) {
+ChatTemplateImpl With(ChatTemplateImpl impl, std::string_view reason) {
   impl->reason = std::string(reason);
-  return ChatTemplate(std::move(impl));
+  return impl;
 }
 
 // Gemma's own turns, as the model's size has them or otherwise.
@@ -224,15 +224,13 @@ void NoteMissingMarkers(const ChatTemplate::Impl& turns,
       ", which the vocabulary lacks: the model reads them as plain text"));
 }
 
-absl::StatusOr<ChatTemplate> Choose(const Checkpoint& checkpoint,
-                                    const Tokenizer& tokenizer,
-                                    const WantedTurns& wanted,
-                                    std::vector<std::string>& notes) {
+absl::StatusOr<ChatTemplateImpl> Choose(const Checkpoint& checkpoint,
+                                        const Tokenizer& tokenizer,
+                                        const WantedTurns& wanted,
+                                        std::vector<std::string>& notes) {
   const TemplateTokens special = SpecialTokens(checkpoint, tokenizer);
   if (!wanted.path.empty()) {
-    GEMMA_ASSIGN_OR_RETURN(ChatTemplateImpl jinja,
-                           FromFile(wanted.path, tokenizer, special));
-    return ChatTemplate(std::move(jinja));
+    return FromFile(wanted.path, tokenizer, special);
   }
   absl::StatusOr<ChatTemplateImpl> gemma = OwnTurns(tokenizer, wanted);
   absl::StatusOr<std::vector<ChatTemplateText>> templates =
@@ -244,7 +242,7 @@ absl::StatusOr<ChatTemplate> Choose(const Checkpoint& checkpoint,
       if (jinja.ok()) gemma = OwnTurnsLike(**jinja, tokenizer, wanted);
       GEMMA_RETURN_IF_ERROR(gemma.status());
     }
-    return ChatTemplate(*std::move(gemma));
+    return gemma;
   }
   if (!templates.ok()) {
     return Unreadable(templates.status());
@@ -261,7 +259,7 @@ absl::StatusOr<ChatTemplate> Choose(const Checkpoint& checkpoint,
   }
   GEMMA_ASSIGN_OR_RETURN(ChatTemplateImpl jinja,
                          FromText(*templates, tokenizer, special));
-  if (wanted.of_file) return ChatTemplate(std::move(jinja));
+  if (wanted.of_file) return jinja;
   if (gemma.ok()) gemma = OwnTurnsLike(*jinja, tokenizer, wanted);
   if (!gemma.ok()) {
     return With(std::move(jinja),
@@ -282,12 +280,17 @@ absl::StatusOr<ChatTemplate> ChooseChatTemplate(
     const Checkpoint& checkpoint, const Tokenizer& tokenizer,
     const WantedTurns& wanted, std::vector<std::string>* notes) {
   std::vector<std::string> own_notes;
-  absl::StatusOr<ChatTemplate> turns =
+  absl::StatusOr<ChatTemplateImpl> turns =
       Choose(checkpoint, tokenizer, wanted, own_notes);
-  if (notes == nullptr) return turns;
-  if (turns.ok()) NoteMissingMarkers(turns->impl(), own_notes);
-  notes->insert(notes->end(), own_notes.begin(), own_notes.end());
-  return turns;
+  if (notes != nullptr) {
+    if (turns.ok()) NoteMissingMarkers(**turns, own_notes);
+    notes->insert(notes->end(), own_notes.begin(), own_notes.end());
+  }
+  GEMMA_RETURN_IF_ERROR(turns.status());
+  if ((*turns)->tool_dialect == ToolDialect::kNone && wanted.calls_in_json) {
+    (*turns)->tool_dialect = ToolDialect::kJson;
+  }
+  return ChatTemplate(*std::move(turns));
 }
 
 }  // namespace gemma::internal

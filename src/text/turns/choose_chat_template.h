@@ -20,6 +20,8 @@ struct WantedTurns {
   // Without a template in the files: whether Gemma 4 puts an empty thought
   // before an answer without thinking, as all its models but E2B and E4B do.
   bool empty_thought = true;
+  // Whether a model without control tokens for tools calls them in JSON.
+  bool calls_in_json = false;
   std::string path;  // a file with a template; empty: none
 };
 

@@ -147,8 +147,8 @@ class GemmaTurns : public ChatTemplate::Impl {
                                  const ChatOptions& options) {
     if (!options.tools.empty()) {
       return absl::InvalidArgumentError(
-          "there are tools, but the turns of Gemma 1 to 3 cannot declare any: "
-          "use a chat template that can");
+          "there are tools, but these turns cannot declare any: use those of a "
+          "model that was trained to call tools, or a template that can");
     }
     if (options.thinking.value_or(false)) {
       return absl::InvalidArgumentError(

@@ -67,6 +67,7 @@ class JinjaTurns : public MarkedTurns {
     FindSystemRole(absl::StrContains(text, "developer"));
     FindEndOfTurn();
     FindMissingMarkers();
+    FindTools();
     return absl::OkStatus();
   }
 
@@ -290,6 +291,18 @@ class JinjaTurns : public MarkedTurns {
     const PrefixMatcher::Entry* control =
         tokenizer().impl().MatchControl(all.substr(begin, next.end - begin));
     if (control != nullptr) end_of_turn = control->token;
+  }
+
+  // Whether the template writes declarations of tools.
+  void FindTools() {
+    tool_dialect = internal::ToolDialectOf(tokenizer());
+    Message question = {Role::kUser, "question"};
+    if (refuses_strings_) question = PartsOf("question");
+    const ChatOptions tools = {
+        .tools = R"([{"type": "function", "function": {"name": "look",
+                     "description": "Looks.", "parameters": {
+                     "type": "object", "properties": {}}}}])"};
+    takes_tools = Checked({&question, 1}, tools, quick_).ok();
   }
 
   // The markers of a few chats that the vocabulary has no piece for.

@@ -286,6 +286,8 @@ class ToolTurns : public MarkedTurns {
       : MarkedTurns(tokenizer), words_(words), empty_thought_(empty_thought) {
     end_of_turn = *tokenizer.Find(words.marks.close);
     is_gemma = true;
+    tool_dialect = ToolDialectOf(tokenizer);
+    takes_tools = true;
   }
 
  protected:
@@ -329,15 +331,23 @@ bool HasAll(const Tokenizer& tokenizer, const TurnMarks& marks) {
 
 }  // namespace
 
+ToolDialect ToolDialectOf(const Tokenizer& tokenizer) {
+  if (HasAll(tokenizer, kGemma4Turns)) return ToolDialect::kGemma4;
+  if (HasAll(tokenizer, kGemma3Turns)) return ToolDialect::kFunctionGemma;
+  return ToolDialect::kNone;
+}
+
 ChatTemplateImpl MakeToolTurns(const Tokenizer& tokenizer, bool empty_thought) {
-  if (HasAll(tokenizer, kGemma4Turns)) {
-    return std::make_unique<ToolTurns>(tokenizer, kGemma4Words, empty_thought);
+  switch (ToolDialectOf(tokenizer)) {
+    case ToolDialect::kGemma4:
+      return std::make_unique<ToolTurns>(tokenizer, kGemma4Words,
+                                         empty_thought);
+    case ToolDialect::kFunctionGemma:
+      return std::make_unique<ToolTurns>(tokenizer, kFunctionGemmaWords,
+                                         /*empty_thought=*/false);
+    default:
+      return nullptr;
   }
-  if (HasAll(tokenizer, kGemma3Turns)) {
-    return std::make_unique<ToolTurns>(tokenizer, kFunctionGemmaWords,
-                                       /*empty_thought=*/false);
-  }
-  return nullptr;
 }
 
 }  // namespace gemma::internal
