@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "gemma/export.h"
+#include "gemma/tool_calls.h"
 
 namespace gemma {
 
@@ -23,13 +24,16 @@ struct GrammarSource {
     kJsonSchema,  // FromJsonSchema of `text`
     kRegex,       // FromRegex of `text`
     kChoices,     // FromChoices of `choices`
+    kTools,       // FromTools of `text` and `rules`
   };
   Kind kind = Kind::kAnyJson;        // how to read the fields below
-  std::string text;                  // the schema or expression
+  std::string text;                  // the schema, expression or tools
   std::vector<std::string> choices;  // the texts
+  ToolRules rules = {};              // what an answer with tools may be
 };
 
-// A set of texts. With GenerateOptions::grammar, an answer is one of them.
+// A set of texts, of which those of FromTools have control tokens in them. With
+// GenerateOptions::grammar, an answer is one of the texts.
 // Immutable and cheap to copy: copies share the set. Any number of threads and
 // answers may use a grammar at the same time.
 //
@@ -81,6 +85,25 @@ class GEMMA_EXPORT Grammar {
   // JSON pointer. At most 1 MiB, 2^16 values, and 256 alternatives at a place.
   static absl::StatusOr<Grammar> FromJsonSchema(std::string_view schema);
 
+  // Returns the answers of a model that knows these tools, a list as in
+  // ChatOptions::tools. The schemas of their parameters are read as by
+  // FromJsonSchema and must have the type object; without parameters, or with
+  // an empty list of properties, a call has no arguments. Arguments are written
+  // in the order of the schema or, with control tokens, of their names. Where a
+  // schema allows any value, it is nested at most 30 deep.
+  //   kRequired  one call or more, with `thinking` perhaps after thoughts
+  //   kAuto      any text, perhaps after thoughts, and perhaps calls at its
+  //   end,
+  //              where the dialect lets them begin
+  //   kNone      the same without calls
+  // Calls and thoughts begin and end with the control tokens of the dialect. No
+  // others are allowed. A name has up to 64 letters, digits and the signs _, -
+  // and "."; InvalidArgument names the place of what is wrong, and the tool in
+  // rules.names that is not declared. Only a vocabulary with these tokens can
+  // be used with the grammar: else Generate fails with InvalidArgument.
+  static absl::StatusOr<Grammar> FromTools(std::string_view tools,
+                                           const ToolRules& rules);
+
   // Returns all JSON values.
   static Grammar AnyJson();
 
@@ -95,7 +118,8 @@ class GEMMA_EXPORT Grammar {
   Grammar(Grammar&&) noexcept;
   Grammar& operator=(Grammar&&) noexcept;
 
-  // Returns whether the set contains the text. ResourceExhausted, which names
+  // Returns whether the set contains the text, in which nothing is a control
+  // token. ResourceExhausted, which names
   // the limit, if the text can be read in too many ways. The limits are 2^14
   // ways at a byte, 2^26 steps at a byte and 128 MiB.
   absl::StatusOr<bool> Matches(std::string_view text) const;

@@ -17,6 +17,14 @@ std::string KeyOf(const GrammarSource& source) {
   };
   add(source.text);
   for (const std::string& choice : source.choices) add(choice);
+  if (source.kind != GrammarSource::Kind::kTools) return key;
+  const ToolRules& rules = source.rules;
+  for (const int rule :
+       {static_cast<int>(rules.dialect), static_cast<int>(rules.choice),
+        static_cast<int>(rules.parallel), static_cast<int>(rules.thinking)}) {
+    key += ' ' + std::to_string(rule);
+  }
+  for (const std::string& name : rules.names) add(name);
   return key;
 }
 

@@ -2,9 +2,15 @@
 
 #include <algorithm>
 #include <limits>
+#include <string_view>
+#include <utility>
 
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "src/base/messages.h"
 #include "src/generate/scored_tokens.h"
 #include "src/grammar/grammar_impl.h"
+#include "src/grammar/marks.h"
 #include "src/text/tokenizer/tokenizer_impl.h"
 
 namespace gemma::internal {
@@ -20,6 +26,29 @@ constexpr size_t kMostMore = 64;
 // Ranking more logits takes longer than checking every token of the vocabulary.
 constexpr size_t kMaxRanked = 4096;
 
+absl::StatusOr<std::vector<MarkToken>> TokensOfMarks(
+    const Grammar::Impl& grammar, const Tokenizer& tokenizer,
+    absl::Span<const TokenId> stops) {
+  std::vector<MarkToken> marks;
+  for (uint8_t i = 0; i < kNumMarks; ++i) {
+    const std::string_view name = grammar.marks[i];
+    if (name.empty()) continue;
+    const std::optional<TokenId> token = tokenizer.Find(name);
+    if (!token.has_value() || !tokenizer.IsControl(*token)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the grammar needs the control token ", Quoted(name),
+                       ", which the vocabulary lacks"));
+    }
+    if (std::ranges::find(stops, *token) != stops.end()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the grammar needs the control token ", Quoted(name),
+                       ", but this token ends an answer"));
+    }
+    marks.push_back({ByteOf(static_cast<Mark>(i)), *token});
+  }
+  return marks;
+}
+
 }  // namespace
 
 Constraint::Constraint(const Grammar* grammar, const Tokenizer& tokenizer,
@@ -30,7 +59,12 @@ Constraint::Constraint(const Grammar* grammar, const Tokenizer& tokenizer,
       suppressed_(suppressed),
       more_(kLeastMore) {
   if (grammar == nullptr) return;
-  allowed_.emplace(grammar->impl().bytes, tokenizer.impl().trie(), stops);
+  absl::StatusOr<std::vector<MarkToken>> marks =
+      TokensOfMarks(grammar->impl(), tokenizer, stops);
+  marks_status_ = marks.status();
+  if (!marks.ok()) return;
+  allowed_.emplace(grammar->impl().bytes, tokenizer.impl().trie(), stops,
+                   *std::move(marks));
 }
 
 const NeededLogits& Constraint::needed() {
@@ -117,7 +151,7 @@ void Constraint::Accept(TokenId token) {
 }
 
 absl::Status Constraint::status() const {
-  return allowed_.has_value() ? allowed_->status() : absl::OkStatus();
+  return allowed_.has_value() ? allowed_->status() : marks_status_;
 }
 
 }  // namespace gemma::internal

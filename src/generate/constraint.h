@@ -28,7 +28,8 @@ class Constraint {
   // All arguments must outlive the constraint. `grammar` may be null. `stops`
   // are the tokens that end an answer, ascending. `num_candidates` is the
   // sampler's. If `all_logits`, other code needs all logits. The logits of
-  // `suppressed` are -infinity when Apply gets them.
+  // `suppressed` are -infinity when Apply gets them. The tokens of the
+  // grammar's marks are looked up in the vocabulary; see status.
   Constraint(const Grammar* grammar, const Tokenizer& tokenizer,
              absl::Span<const TokenId> stops, size_t num_candidates,
              bool all_logits, absl::Span<const TokenId> suppressed = {});
@@ -57,7 +58,8 @@ class Constraint {
   // Whether the answer must end because no token may follow.
   bool must_end() const { return allowed_.has_value() && allowed_->must_end(); }
 
-  // As AllowedTokens::status.
+  // As AllowedTokens::status; InvalidArgument from the beginning if a mark of
+  // the grammar is missing in the vocabulary or ends an answer.
   absl::Status status() const;
 
  private:
@@ -68,6 +70,7 @@ class Constraint {
   void KeepCandidates(absl::Span<float> logits) const;
 
   std::optional<AllowedTokens> allowed_;  // empty without a grammar
+  absl::Status marks_status_;
   const size_t num_candidates_;
   const bool all_logits_;
   absl::Span<const TokenId> suppressed_;

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <string_view>
 #include <utility>
+
+#include "src/grammar/marks.h"
 
 namespace gemma::internal {
 namespace {
@@ -20,9 +23,11 @@ constexpr size_t kListBytes = 64;  // of an empty list
 }  // namespace
 
 AllowedTokens::AllowedTokens(const ByteGrammar& grammar, const TokenTrie& trie,
-                             absl::Span<const TokenId> stops)
+                             absl::Span<const TokenId> stops,
+                             std::vector<MarkToken> marks)
     : trie_(trie),
       stops_(stops),
+      marks_(std::move(marks)),
       automaton_(grammar),
       state_(automaton_.start()) {}
 
@@ -31,19 +36,34 @@ bool AllowedTokens::IsStop(TokenId token) const {
 }
 
 Automaton::StateId AllowedTokens::After(Automaton::StateId state,
-                                        std::string_view bytes) {
-  for (const char byte : bytes) {
-    state = automaton_.Step(state, static_cast<uint8_t>(byte));
+                                        TokenId token) {
+  for (const MarkToken& mark : marks_) {
+    if (mark.token == token) return automaton_.Step(state, mark.byte);
+  }
+  if (static_cast<size_t>(token) >= trie_.num_tokens()) return Automaton::kDead;
+  const std::string_view bytes = trie_.bytes(token);
+  if (bytes.empty()) return Automaton::kDead;
+  for (const char c : bytes) {
+    const auto byte = static_cast<uint8_t>(c);
+    if (byte >= kFirstMarkByte) return Automaton::kDead;
+    state = automaton_.Step(state, byte);
     if (state == Automaton::kDead) break;
   }
   return state;
 }
 
+template <class Visit>
+void AllowedTokens::VisitMarks(Visit visit) {
+  for (const MarkToken& mark : marks_) {
+    if (automaton_.Step(state_, mark.byte) != Automaton::kDead) {
+      visit(mark.token);
+    }
+  }
+}
+
 bool AllowedTokens::Contains(TokenId token) {
   if (IsStop(token)) return automaton_.may_end(state_);
-  if (static_cast<size_t>(token) >= trie_.num_tokens()) return false;
-  const std::string_view bytes = trie_.bytes(token);
-  return !bytes.empty() && After(state_, bytes) != Automaton::kDead;
+  return After(state_, token) != Automaton::kDead;
 }
 
 template <class Visit>
@@ -58,7 +78,9 @@ bool AllowedTokens::Walk(size_t max_nodes, Visit visit) {
     if (max_nodes-- == 0) return false;
     while (node >= levels.back().end) levels.pop_back();
     const Automaton::StateId state =
-        automaton_.Step(levels.back().state, nodes[node].byte);
+        nodes[node].byte >= kFirstMarkByte
+            ? Automaton::kDead
+            : automaton_.Step(levels.back().state, nodes[node].byte);
     if (state == Automaton::kDead) {
       node = nodes[node].next;
       continue;
@@ -84,6 +106,7 @@ const std::vector<TokenId>* AllowedTokens::Few() {
     return tokens.size() < kFew;
   });
   if (!all) return nullptr;
+  VisitMarks([&](TokenId token) { tokens.push_back(token); });
   if (automaton_.may_end(state_)) {
     tokens.insert(tokens.end(), stops_.begin(), stops_.end());
   }
@@ -106,6 +129,7 @@ const std::vector<bool>& AllowedTokens::All() {
     all_[static_cast<size_t>(token)] = true;
     return true;
   });
+  VisitMarks([&](TokenId token) { all_[static_cast<size_t>(token)] = true; });
   for (const TokenId stop : stops_) {
     all_[static_cast<size_t>(stop)] = automaton_.may_end(state_);
   }
@@ -114,7 +138,7 @@ const std::vector<bool>& AllowedTokens::All() {
 }
 
 void AllowedTokens::Accept(TokenId token) {
-  state_ = After(state_, trie_.bytes(token));
+  state_ = After(state_, token);
   if (!automaton_.Trim(state_)) return;
   ForgetFew();
   state_of_all_.reset();

@@ -4,8 +4,8 @@
 #define GEMMA_SRC_GRAMMAR_ALLOWED_TOKENS_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -17,16 +17,23 @@
 
 namespace gemma::internal {
 
+// A control token that is a mark of the grammar.
+struct MarkToken {
+  uint8_t byte = 0;  // of the mark; see marks.h
+  TokenId token = 0;
+};
+
 // Follows an answer token by token. A token with text is allowed if the answer
-// with its bytes still begins a text of the grammar. A token that ends an
-// answer is allowed if the answer so far is a whole text. No other token is
-// allowed.
+// with its bytes still begins a text of the grammar, and a mark likewise. A
+// token that ends an answer is allowed if the answer so far is a whole text. No
+// other token is allowed.
 class AllowedTokens {
  public:
   // All arguments must outlive this object. `stops`: the tokens that end an
-  // answer, ascending.
+  // answer, ascending. None of the marks is one of them.
   AllowedTokens(const ByteGrammar& grammar, const TokenTrie& trie,
-                absl::Span<const TokenId> stops);
+                absl::Span<const TokenId> stops,
+                std::vector<MarkToken> marks = {});
 
   // Returns whether the answer must end here.
   bool must_end() const { return automaton_.must_end(state_); }
@@ -54,7 +61,11 @@ class AllowedTokens {
 
  private:
   bool IsStop(TokenId token) const;
-  Automaton::StateId After(Automaton::StateId state, std::string_view bytes);
+  // The state after a token that is not a stop.
+  Automaton::StateId After(Automaton::StateId state, TokenId token);
+  // Calls visit(token) for each mark that is allowed.
+  template <class Visit>
+  void VisitMarks(Visit visit);
   // Calls visit(token) for each allowed token with text, in the order of the
   // tokens' bytes, until it returns false. Stops after max_nodes nodes of the
   // tree. Returns whether the walk is complete.
@@ -64,6 +75,7 @@ class AllowedTokens {
 
   const TokenTrie& trie_;
   absl::Span<const TokenId> stops_;
+  const std::vector<MarkToken> marks_;
   Automaton automaton_;
   Automaton::StateId state_;
   // The results of Few, by state; nullopt if it gave up.

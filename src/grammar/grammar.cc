@@ -15,6 +15,7 @@
 #include "src/grammar/json_schema.h"
 #include "src/grammar/json_values.h"
 #include "src/grammar/regex.h"
+#include "src/grammar/tool_answers.h"
 
 namespace gemma {
 namespace {
@@ -97,15 +98,32 @@ Grammar Grammar::AnyJson() {
   return Grammar(std::move(impl));
 }
 
+absl::StatusOr<Grammar> Grammar::FromTools(std::string_view tools,
+                                           const ToolRules& rules) {
+  return NoThrow([&]() -> absl::StatusOr<Grammar> {
+    auto impl = std::make_shared<Impl>();
+    GEMMA_ASSIGN_OR_RETURN(const ExprId root,
+                           ToolAnswers(tools, rules, impl->bytes));
+    GEMMA_RETURN_IF_ERROR(Finish(root, impl->bytes));
+    impl->marks = MarkNames(rules.dialect);
+    return Grammar(std::move(impl));
+  });
+}
+
 absl::StatusOr<Grammar> Grammar::FromSource(const GrammarSource& source) {
   using Kind = GrammarSource::Kind;
   return NoThrow([&]() -> absl::StatusOr<Grammar> {
-    const bool takes_text =
-        source.kind == Kind::kJsonSchema || source.kind == Kind::kRegex;
+    const bool takes_text = source.kind == Kind::kJsonSchema ||
+                            source.kind == Kind::kRegex ||
+                            source.kind == Kind::kTools;
     if (!takes_text && !source.text.empty()) {
       return absl::InvalidArgumentError(
-          "the source of a grammar has a text, wanted it only for a schema or "
-          "an expression");
+          "the source of a grammar has a text, wanted it only for a schema, an "
+          "expression or tools");
+    }
+    if (source.kind != Kind::kTools && source.rules != ToolRules()) {
+      return absl::InvalidArgumentError(
+          "the source of a grammar has rules, wanted them only for kTools");
     }
     if (source.kind != Kind::kChoices && !source.choices.empty()) {
       return absl::InvalidArgumentError(
@@ -118,6 +136,8 @@ absl::StatusOr<Grammar> Grammar::FromSource(const GrammarSource& source) {
         return FromRegex(source.text);
       case Kind::kChoices:
         return FromChoices(source.choices);
+      case Kind::kTools:
+        return FromTools(source.text, source.rules);
       case Kind::kAnyJson:
         break;
     }
@@ -132,7 +152,9 @@ absl::StatusOr<bool> Grammar::Matches(std::string_view text) const {
     Automaton automaton(impl_->bytes);
     Automaton::StateId state = automaton.start();
     for (const char c : text) {
-      state = automaton.Step(state, static_cast<uint8_t>(c));
+      const auto byte = static_cast<uint8_t>(c);
+      if (byte >= kFirstMarkByte) return false;
+      state = automaton.Step(state, byte);
       GEMMA_RETURN_IF_ERROR(automaton.status());
       if (state == Automaton::kDead) return false;
       automaton.Trim(state);

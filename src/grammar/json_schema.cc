@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "src/base/format_text.h"
 #include "src/base/hash_table.h"
 #include "src/base/json.h"
@@ -36,10 +36,10 @@ constexpr Json::Limits kLimits = {.max_bytes = size_t{1} << 20,
 // Makes a rule for each place of the schema when it is first needed.
 class SchemaBuilder {
  public:
-  SchemaBuilder(Json root, ByteGrammar& grammar)
+  SchemaBuilder(Json root, JsonValues& values, ByteGrammar& grammar)
       : grammar_(grammar),
         document_(std::move(root), grammar.budget()),
-        values_(grammar) {}
+        values_(values) {}
 
   absl::StatusOr<ExprId> Build() {
     const ExprId root = RuleFor({document_.root()});
@@ -165,12 +165,12 @@ class SchemaBuilder {
     }
     std::vector<ExprId> choices;
     std::vector<std::string> scalars;
-    for (WrittenValue& value : *common) {
+    for (const WrittenValue& value : *common) {
       if ((TypeOf(value.json) & types) == 0) continue;
       if (value.json.is_array() || value.json.is_object()) {
         choices.push_back(values_.Literal(value.json));
       } else {
-        scalars.push_back(std::move(value.text));
+        scalars.push_back(values_.ScalarText(value.json));
       }
     }
     std::sort(scalars.begin(), scalars.end());
@@ -248,7 +248,7 @@ class SchemaBuilder {
       match = RegexMatch::kAll;
     }
     const absl::StatusOr<ExprId> expr =
-        Regex(text, match, Writing::kJson, grammar_);
+        Regex(text, match, values_.writing(), grammar_);
     if (!expr.ok()) return SchemaError(place, expr.status().message());
     return *expr;
   }
@@ -289,8 +289,9 @@ class SchemaBuilder {
   }
 
   absl::StatusOr<ExprId> BuildObject(const SchemaParts& parts) {
-    GEMMA_ASSIGN_OR_RETURN(const ObjectShape shape,
+    GEMMA_ASSIGN_OR_RETURN(ObjectShape shape,
                            ObjectShapeOf(parts, grammar_.budget()));
+    if (values_.form() == ValueForm::kMarked) SortByName(shape.properties);
     ExprId more = grammar_.Nothing();
     if (shape.more.has_value()) {
       std::vector<std::string> names;
@@ -305,7 +306,7 @@ class SchemaBuilder {
                                     p.name.size() * sizeof(uint32_t)));
         names.push_back(p.name);
       }
-      more = values_.Member(values_.StringBut(names), Value(*shape.more));
+      more = values_.Member(values_.NameBut(names), Value(*shape.more));
     }
     // Expressions that may follow the properties so far. After a property, a
     // comma comes first.
@@ -314,9 +315,8 @@ class SchemaBuilder {
         grammar_.Sequence({values_.comma(), more}), 0, kNoLimit);
     for (auto p = shape.properties.rbegin(); p != shape.properties.rend();
          ++p) {
-      const ExprId name =
-          values_.Quoted(grammar_.Text(Written(p->name, Writing::kJson)));
-      const ExprId member = values_.Member(name, Value(p->value));
+      const ExprId member =
+          values_.Member(values_.Name(p->name), Value(p->value));
       std::vector<ExprId> first = {grammar_.Sequence({member, later_tail})};
       std::vector<ExprId> later = {
           grammar_.Sequence({values_.comma(), member, later_tail})};
@@ -332,6 +332,12 @@ class SchemaBuilder {
     return values_.Object(first_tail);
   }
 
+  static void SortByName(std::vector<ObjectShape::Property>& properties) {
+    std::ranges::stable_sort(properties, {}, [](const auto& property) {
+      return absl::AsciiStrToLower(property.name);
+    });
+  }
+
   // Nothing if no value is allowed.
   ExprId Value(const std::optional<SchemaParts>& parts) {
     return parts.has_value() ? RuleFor(*parts) : grammar_.Nothing();
@@ -339,7 +345,7 @@ class SchemaBuilder {
 
   ByteGrammar& grammar_;
   SchemaDocument document_;
-  JsonValues values_;
+  JsonValues& values_;
   // By parts: rules of those that a place has, and expressions of alternatives.
   HashMap<SchemaKey, ExprId> rules_;
   HashMap<SchemaKey, ExprId> built_;
@@ -351,7 +357,13 @@ class SchemaBuilder {
 absl::StatusOr<ExprId> JsonSchema(std::string_view schema,
                                   ByteGrammar& grammar) {
   GEMMA_ASSIGN_OR_RETURN(Json root, Json::Parse(schema, "the schema", kLimits));
-  return SchemaBuilder(std::move(root), grammar).Build();
+  JsonValues values(grammar);
+  return JsonSchema(root, values, grammar);
+}
+
+absl::StatusOr<ExprId> JsonSchema(const Json& schema, JsonValues& values,
+                                  ByteGrammar& grammar) {
+  return SchemaBuilder(schema, values, grammar).Build();
 }
 
 }  // namespace gemma::internal

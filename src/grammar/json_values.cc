@@ -14,10 +14,37 @@ constexpr uint32_t kMaxWholeDigits = 19;
 constexpr uint32_t kMaxFractionDigits = 16;
 constexpr uint32_t kMaxExponentDigits = 2;
 
-// Matches the end of a string, with its quote, that differs from all `names`.
-// The string and the names share their first `begin` characters.
+// The characters of names without quotes: those that end nothing and that no
+// reader trims.
+CharacterSet BareCharacters() {
+  std::vector<CharacterSet::Range> others = {{0, ' '}, {0x7F, 0xA0}};
+  for (const char c : {':', ',', '{', '}', '[', ']', '"', '\\'}) {
+    others.push_back({static_cast<uint32_t>(c), static_cast<uint32_t>(c)});
+  }
+  return CharacterSet(std::move(others)).Complement();
+}
+
+bool IsBare(std::string_view name) {
+  const CharacterSet bare = BareCharacters();
+  const std::vector<uint32_t> characters = Characters(name);
+  return !characters.empty() &&
+         std::all_of(characters.begin(), characters.end(),
+                     [&](uint32_t c) { return bare.Contains(c); });
+}
+
+// How texts that differ from others are made.
+struct OtherText {
+  CharacterSet alphabet;
+  Writing writing;
+  ExprId more;  // any number of characters
+  ExprId end;   // what follows the last one
+};
+
+// Matches the end of a text that differs from all `names`. The text and the
+// names share their first `begin` characters.
 ExprId CharactersBut(absl::Span<const std::vector<uint32_t>> names,
-                     size_t begin, ExprId any, ByteGrammar& grammar) {
+                     size_t begin, const OtherText& rules,
+                     ByteGrammar& grammar) {
   if (!grammar.budget().Spend(names.size())) return grammar.Nothing();
   std::vector<CharacterSet::Range> begun;
   std::vector<ExprId> alternatives;
@@ -34,15 +61,15 @@ ExprId CharactersBut(absl::Span<const std::vector<uint32_t>> names,
     const CharacterSet one = CharacterSet::One(next);
     begun.push_back({next, next});
     alternatives.push_back(grammar.Sequence(
-        {OneOf(one, Writing::kJson, grammar),
-         CharactersBut(names.subspan(i, end - i), begin + 1, any, grammar)}));
+        {OneOf(one, rules.writing, grammar),
+         CharactersBut(names.subspan(i, end - i), begin + 1, rules, grammar)}));
     i = end;
   }
-  if (may_end) alternatives.push_back(grammar.Text("\""));
-  alternatives.push_back(
-      grammar.Sequence({OneOf(CharacterSet(std::move(begun)).Complement(),
-                              Writing::kJson, grammar),
-                        any, grammar.Text("\"")}));
+  if (may_end) alternatives.push_back(rules.end);
+  const CharacterSet others =
+      rules.alphabet.Without(CharacterSet(std::move(begun)));
+  alternatives.push_back(grammar.Sequence(
+      {OneOf(others, rules.writing, grammar), rules.more, rules.end}));
   return grammar.Choice(alternatives);
 }
 
@@ -60,13 +87,18 @@ std::string NumberText(const Json& value) {
 
 }  // namespace
 
-JsonValues::JsonValues(ByteGrammar& grammar)
+JsonValues::JsonValues(ByteGrammar& grammar, ValueForm form, size_t max_depth)
     : grammar_(grammar),
-      comma_(grammar.Sequence(
-          {grammar.Text(","), grammar.Optional(grammar.Text(" "))})),
-      colon_(grammar.Sequence(
-          {grammar.Text(":"), grammar.Optional(grammar.Text(" "))})),
-      character_(OneOf(CharacterSet::All(), Writing::kJson, grammar)) {}
+      form_(form),
+      max_depth_(max_depth),
+      comma_(grammar.Text(",")),
+      colon_(grammar.Text(":")),
+      character_(OneOf(CharacterSet::All(), writing(), grammar)) {
+  if (form == ValueForm::kMarked) return;
+  const ExprId blank = grammar.Optional(grammar.Text(" "));
+  comma_ = grammar.Sequence({comma_, blank});
+  colon_ = grammar.Sequence({colon_, blank});
+}
 
 ExprId JsonValues::Integer() {
   ByteGrammar& g = grammar_;
@@ -97,17 +129,32 @@ ExprId JsonValues::String(uint32_t least, uint32_t most) {
 }
 
 ExprId JsonValues::Quoted(ExprId characters) {
-  const ExprId quote = grammar_.Text("\"");
+  const ExprId quote = form_ == ValueForm::kJson
+                           ? grammar_.Text("\"")
+                           : MarkExpr(Mark::kQuote, grammar_);
   return grammar_.Sequence({quote, characters, quote});
 }
 
-ExprId JsonValues::StringBut(std::vector<std::string> names) {
+ExprId JsonValues::Name(std::string_view name) {
+  const ExprId text = grammar_.Text(Written(name, writing()));
+  return form_ == ValueForm::kMarked && IsBare(name) ? text : Quoted(text);
+}
+
+ExprId JsonValues::NameBut(std::vector<std::string> names) {
   std::vector<std::vector<uint32_t>> texts;
   for (const std::string& name : names) texts.push_back(Characters(name));
+  const bool quoted = form_ == ValueForm::kJson;
+  // A name without quotes is not empty.
+  if (!quoted) texts.emplace_back();
   std::sort(texts.begin(), texts.end());
-  const ExprId any = grammar_.Repeat(character_, 0, kNoLimit);
-  return grammar_.Sequence(
-      {grammar_.Text("\""), CharactersBut(texts, 0, any, grammar_)});
+  const CharacterSet alphabet = quoted ? CharacterSet::All() : BareCharacters();
+  const ExprId character = OneOf(alphabet, writing(), grammar_);
+  const ExprId quote = quoted ? grammar_.Text("\"") : grammar_.Empty();
+  const OtherText rules = {.alphabet = alphabet,
+                           .writing = writing(),
+                           .more = grammar_.Repeat(character, 0, kNoLimit),
+                           .end = quote};
+  return grammar_.Sequence({quote, CharactersBut(texts, 0, rules, grammar_)});
 }
 
 ExprId JsonValues::Object(ExprId members) {
@@ -133,19 +180,28 @@ ExprId JsonValues::Member(ExprId name, ExprId value) {
 
 ExprId JsonValues::Any() {
   if (any_.has_value()) return *any_;
-  const uint32_t rule = grammar_.NewRule();
-  any_ = grammar_.Rule(rule);
-  grammar_.SetRule(
-      rule, grammar_.Choice({Null(), Boolean(), Number(), String(0, kNoLimit),
-                             AnyObject(), AnyArray()}));
+  if (max_depth_ == 0) {
+    const uint32_t rule = grammar_.NewRule();
+    any_ = grammar_.Rule(rule);
+    grammar_.SetRule(rule, AnyOf(*any_));
+    return *any_;
+  }
+  any_ = Scalar();
+  for (size_t depth = 0; depth < max_depth_; ++depth) any_ = AnyOf(*any_);
   return *any_;
 }
 
-ExprId JsonValues::AnyObject() {
-  return Object(List(Member(String(0, kNoLimit), Any()), 0, kNoLimit));
+ExprId JsonValues::Scalar() {
+  return grammar_.Choice({Null(), Boolean(), Number(), String(0, kNoLimit)});
 }
 
-ExprId JsonValues::AnyArray() { return Array(List(Any(), 0, kNoLimit)); }
+ExprId JsonValues::AnyOf(ExprId inner) {
+  const ExprId name =
+      form_ == ValueForm::kJson ? String(0, kNoLimit) : NameBut({});
+  return grammar_.Choice({Scalar(),
+                          Object(List(Member(name, inner), 0, kNoLimit)),
+                          Array(List(inner, 0, kNoLimit))});
+}
 
 ExprId JsonValues::Literal(const Json& value) {
   if (value.is_array()) {
@@ -160,12 +216,20 @@ ExprId JsonValues::Literal(const Json& value) {
     std::vector<ExprId> parts;
     for (const auto& [name, member] : value.Members()) {
       if (!parts.empty()) parts.push_back(comma_);
-      const std::string text = Written(name, Writing::kJson);
-      parts.push_back(Member(Quoted(grammar_.Text(text)), Literal(member)));
+      parts.push_back(Member(Name(name), Literal(member)));
     }
     return Object(grammar_.Sequence(parts));
   }
-  return grammar_.Text(JsonText(value));
+  return grammar_.Text(ScalarText(value));
+}
+
+std::string JsonValues::ScalarText(const Json& value) const {
+  if (form_ == ValueForm::kJson || !value.is_string()) return JsonText(value);
+  std::string_view characters;
+  value.Get(characters).IgnoreError();
+  const char quote = static_cast<char>(ByteOf(Mark::kQuote));
+  return absl::StrCat(std::string_view(&quote, 1), characters,
+                      std::string_view(&quote, 1));
 }
 
 std::string JsonText(const Json& value) {
