@@ -42,7 +42,7 @@ ROOMS = {
     "batch": "src/embed src/generate src/session src/forward src/base",
     "embed": "src/session src/forward src/base",
     "classify": "src/session src/forward src/text src/base",
-    "serve": "src/batch src/text src/base",
+    "serve": "src/batch src/generate src/text src/base",
     "scope": "src/session src/model src/formats src/os src/base ops compression",
     "quantize": "src/model src/formats src/os src/base ops compression",
     "c_api": "src/base",

@@ -32,6 +32,10 @@ struct Served {
 
   // The most tokens of a sequence, or of a text.
   size_t context() const;
+  // How the model calls tools.
+  ToolDialect tool_dialect() const {
+    return turns.ok() ? turns->tool_dialect() : ToolDialect::kNone;
+  }
   // Ends all requests, and waits until they have ended.
   void Stop();
 

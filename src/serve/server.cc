@@ -134,7 +134,8 @@ void WriteModel(const Served& served, int64_t created, JsonWriter& json) {
   const bool chats = !served.embedder.has_value() && served.turns.ok();
   json.Member("chats", chats);
   json.Member("thinks", chats && Thinks(*served.turns));
-  json.Key("sampling");
+  json.Member("tool_dialect", ToolDialectName(served.tool_dialect()));
+    json.Key("sampling");
   WriteDefaults(json);
   json.Close();
 }

@@ -145,6 +145,9 @@ void WriteAnswers(const std::string& folder) {
       "<tool_call|><|tool_response>",
       "<|tool_call>call:f{<|\"|>a b<|\"|>:12345678901234567890}<tool_call|>",
       "<|tool_call>call:f{a:1,a:2}<tool_call|>",
+      "{\"name\": \"f\", \"parameters\": {\"a\": [1, \"\\\"}\\u00e9\"]}}\n"
+      "{\"name\":\"g\",\"parameters\":{}}",
+      "Well.\n```tool_code\n{\"name\":\"g\",\"parameters\":{}}\n```",
       "<start_function_call>call:sum{x:<escape>caf\u00e9<escape>,y:[0.5]}"
       "<end_function_call><start_function_response>",
       "<start_function_call>call:f{<start_function_call>call:g{}"
@@ -187,6 +190,19 @@ void WriteServe(const std::string& folder) {
       "/detokenize\n{\"model\":\"a\",\"tokens\":[300]}",
       R"(/v1/chat/completions
 {"messages":[{"role":"user","content":[{"type":"image_url"}]}]})",
+      R"(/v1/chat/completions
+{"model":"b","messages":[{"role":"user","content":"the"}],"max_tokens":30,
+"tools":[{"type":"function","function":{"name":"f","description":"d",
+"parameters":{"type":"object","properties":{"a":{"enum":["x",1,null]},"b":{
+"type":"array","items":{"type":"string","maxLength":2},"maxItems":2}},
+"required":["a"]}}},{"type":"function","function":{"name":"g"}}],
+"tool_choice":"required","parallel_tool_calls":false,"stream":true,"n":2})",
+      R"(/v1/chat/completions
+{"model":"a","messages":[{"role":"user","content":"the"},{"role":"assistant",
+"tool_calls":[{"id":"1","function":{"name":"g","arguments":"{}"}}]},{"role":
+"tool","tool_call_id":"1","content":"r"}],"max_tokens":20,"tools":[{"type":
+"function","function":{"name":"g"}}],"tool_choice":{"type":"function",
+"function":{"name":"g"}},"stop":["x"]})",
   };
   size_t number = 0;
   for (const std::string_view request : requests) {

@@ -62,6 +62,8 @@ class AnswerWriter {
   // The next text of a choice, or of its thoughts.
   virtual void Text(size_t choice, std::string_view text) = 0;
   virtual void Thoughts(size_t /*choice*/, std::string_view /*text*/) {}
+  // The next piece of a call of a choice. End gets the whole calls again.
+  virtual void Call(size_t /*choice*/, const ToolCallPiece& /*piece*/) {}
   // `done` of the `total` tokens of prompt `prompt` were read after this time.
   void Progress(size_t prompt, size_t done, size_t total, double seconds);
   // An error once the response was larger than it may be. Its text is then
@@ -88,6 +90,7 @@ class AnswerWriter {
   // response. Returns whether they may be held.
   bool MayHold(size_t bytes);
 
+  const std::string& id() const { return head_.id; }
   bool streams() const { return head_.stream; }
   bool include_usage() const { return head_.include_usage; }
   const std::shared_ptr<Exchange::State>& out() const { return out_; }

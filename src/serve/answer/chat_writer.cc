@@ -11,14 +11,26 @@ namespace {
 constexpr std::string_view kChat = "chat.completion";
 constexpr std::string_view kChunk = "chat.completion.chunk";
 
-// Writes the calls of an answer. In a stream, each has its index.
-void WriteCalls(absl::Span<const ToolCall> calls, size_t choice,
-                bool with_index, JsonWriter& json) {
+std::string DeltaOf(std::string_view name, std::string_view text) {
+  return JsonWriter().Object().Member(name, text).Close().Take();
+}
+
+}  // namespace
+
+std::string ChatWriter::CallId(size_t choice, size_t call) const {
+  // The part of the response's id that is drawn.
+  return absl::StrCat("call_", id().substr(id().rfind('-') + 1), "_", choice,
+                      "_", call);
+}
+
+// In a stream, each call has its index.
+void ChatWriter::WriteCalls(absl::Span<const ToolCall> calls, size_t choice,
+                            JsonWriter& json) const {
   json.Key("tool_calls").Array();
   for (size_t i = 0; i < calls.size(); ++i) {
     json.Object();
-    if (with_index) json.Member("index", i);
-    json.Member("id", absl::StrCat("call_", choice, "_", i));
+    if (streams()) json.Member("index", i);
+    json.Member("id", CallId(choice, i));
     json.Member("type", "function").Key("function").Object();
     json.Member("name", calls[i].name);
     json.Member("arguments",
@@ -27,12 +39,6 @@ void WriteCalls(absl::Span<const ToolCall> calls, size_t choice,
   }
   json.Close();
 }
-
-std::string DeltaOf(std::string_view name, std::string_view text) {
-  return JsonWriter().Object().Member(name, text).Close().Take();
-}
-
-}  // namespace
 
 void ChatWriter::Begin() {
   if (!streams()) return;
@@ -71,14 +77,35 @@ void ChatWriter::Thoughts(size_t choice, std::string_view text) {
   if (MayHold(text.size())) choices_[choice].thoughts += text;
 }
 
+void ChatWriter::Call(size_t choice, const ToolCallPiece& piece) {
+  Choice& calling = choices_[choice];
+  ReleaseLogprobs(calling);
+  if (!streams()) {
+    // End gets it whole.
+    MayHold(piece.name.size() + piece.arguments.size());
+    return;
+  }
+  JsonWriter delta;
+  delta.Object().Key("tool_calls").Array().Object();
+  delta.Member("index", piece.index);
+  if (!piece.name.empty()) {
+    ++calling.num_calls;
+    delta.Member("id", CallId(choice, piece.index)).Member("type", "function");
+  }
+  delta.Key("function").Object();
+  if (!piece.name.empty()) delta.Member("name", piece.name);
+  delta.Member("arguments", piece.arguments).Close();
+  Delta(choice, delta.Close().Close().Close().Take());
+}
+
 void ChatWriter::End(size_t choice, StopReason reason,
                      absl::Span<const ToolCall> calls) {
   Choice& ended = choices_[choice];
   if (reason != StopReason::kStopString) ReleaseLogprobs(ended);
   if (streams()) {
-    if (!calls.empty()) {
+    if (!calls.empty() && ended.num_calls == 0) {
       JsonWriter delta;
-      WriteCalls(calls, choice, true, delta.Object());
+      WriteCalls(calls, choice, delta.Object());
       Delta(choice, delta.Close().Take());
     }
     return Delta(choice, "{}", &reason, !calls.empty());
@@ -95,7 +122,7 @@ void ChatWriter::End(size_t choice, StopReason reason,
     json.Member("reasoning_content", ended.thoughts);
   }
   json.NullMember("refusal");
-  if (!calls.empty()) WriteCalls(calls, choice, false, json);
+  if (!calls.empty()) WriteCalls(calls, choice, json);
   json.Close();
   WriteLogprobs(ended, json);
   json.Member("finish_reason", FinishReason(reason, !calls.empty()));

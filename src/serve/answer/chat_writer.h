@@ -28,6 +28,7 @@ class ChatWriter : public AnswerWriter {
   void Token(size_t choice, const ScoredToken& token) override;
   void Text(size_t choice, std::string_view text) override;
   void Thoughts(size_t choice, std::string_view text) override;
+  void Call(size_t choice, const ToolCallPiece& piece) override;
   void End(size_t choice, StopReason reason,
            absl::Span<const ToolCall> calls) override;
   void Finish(const Usage& usage) override;
@@ -40,9 +41,14 @@ class ChatWriter : public AnswerWriter {
     // text, and of those after it, whose text is held back. A stop string that
     // ends the answer leaves their text out.
     std::string logprobs, held_logprobs;
-    std::string message;  // JSON of the choice, once it has ended
+    std::string message;   // JSON of the choice, once it has ended
+    size_t num_calls = 0;  // that came in pieces
   };
 
+  // The id of a call: one that no other response has.
+  std::string CallId(size_t choice, size_t call) const;
+  void WriteCalls(absl::Span<const ToolCall> calls, size_t choice,
+                  JsonWriter& json) const;
   // A text of the choice comes: it is that of the tokens so far.
   static void ReleaseLogprobs(Choice& choice);
   // Writes an event with a delta, which is JSON. `ended`: the reason, if the

@@ -27,14 +27,38 @@ Generation::Generation(std::shared_ptr<Served> served, Asked asked,
       out_(std::move(out)),
       writer_(std::move(writer)),
       begin_(std::chrono::steady_clock::now()),
-      choices_(asked_.prompts.size() * asked_.fields.n) {
+      stops_(asked_.dialect == ToolDialect::kNone
+                 ? std::vector<std::string>()
+                 : std::exchange(asked_.fields.options.stop_strings, {})),
+      on_texts_(asked_.prompts.size() * asked_.fields.n),
+      choices_(on_texts_.size()) {
   if (!asked_.has_thoughts) return;
-  for (size_t i = 0; i < choices_.size(); ++i) {
-    choices_[i].parser.emplace(
-        served_->tokenizer,
-        [this, i](std::string_view text) { writer_->Text(i, text); },
-        [this, i](std::string_view text) { writer_->Thoughts(i, text); });
+  for (size_t i = 0; i < choices_.size(); ++i) Parse(i);
+}
+
+void Generation::Parse(size_t choice) {
+  Choice& parsed = choices_[choice];
+  on_texts_[choice] = [this, choice](std::string_view text) {
+    writer_->Text(choice, text);
+    return true;
+  };
+  parsed.stop.emplace(stops_, on_texts_[choice]);
+  const auto on_text = [&parsed](std::string_view text) {
+    parsed.stop->Append(text);
+  };
+  const auto on_thoughts = [this, choice](std::string_view text) {
+    writer_->Thoughts(choice, text);
+  };
+  AnswerParser::CallFunction on_call;
+  if (asked_.dialect != ToolDialect::kNone) {
+    on_call = [this, choice, &parsed](const ToolCallPiece& piece) {
+      // Text that was held back is no stop string: a call follows it.
+      parsed.stop->Flush();
+      if (!parsed.stop->stopped()) writer_->Call(choice, piece);
+    };
   }
+  parsed.parser.emplace(served_->tokenizer, on_text, on_thoughts, on_call,
+                        asked_.dialect);
 }
 
 absl::Status Generation::Start(std::shared_ptr<Served> served, Asked asked,
@@ -104,10 +128,11 @@ Request Generation::RequestOf(size_t choice) {
   }
   if (asked_.has_thoughts) {
     AnswerParser& parser = *choices_[choice].parser;
-    request.on_text = [self, &parser](std::string_view text) {
+    const StopFilter& stop = *choices_[choice].stop;
+    request.on_text = [self, &parser, &stop](std::string_view text) {
       parser.Text(text);
       self->CheckSize();
-      return true;
+      return !stop.stopped();
     };
     request.options.on_control = [self, &parser](TokenId token) {
       parser.Control(token);
@@ -125,8 +150,7 @@ Request Generation::RequestOf(size_t choice) {
   return request;
 }
 
-void Generation::OnDone(size_t choice,
-                        const absl::StatusOr<Completion>& answer) {
+void Generation::OnDone(size_t choice, absl::StatusOr<Completion> answer) {
   // Whatever fails below, this choice has ended.
   ++num_ended_;
   std::optional<Ticket> ticket;
@@ -138,7 +162,8 @@ void Generation::OnDone(size_t choice,
   asked_.place.LeaveOne();
   const absl::Status status = NoThrow([&]() -> absl::Status {
     GEMMA_RETURN_IF_ERROR(answer.status());
-    const GenerateStats& stats = answer->stats;
+    GenerateStats& stats = answer->stats;
+    if (!failed_) TakeEnd(choices_[choice], stats.stop_reason);
     if (stats.stop_reason != StopReason::kCancelled) {
       served_->admission.Took(stats.prefill_seconds + stats.decode_seconds);
     }
@@ -146,6 +171,13 @@ void Generation::OnDone(size_t choice,
     return OnAnswer(choice, *answer);
   });
   if (!status.ok()) Fail(status);
+}
+
+void Generation::TakeEnd(Choice& choice, StopReason& reason) {
+  if (!choice.parser.has_value()) return;
+  choice.parser->Finish();
+  choice.stop->Flush();
+  if (choice.stop->stopped()) reason = StopReason::kStopString;
 }
 
 absl::Status Generation::OnAnswer(size_t choice, const Completion& answer) {
@@ -163,8 +195,7 @@ absl::Status Generation::OnAnswer(size_t choice, const Completion& answer) {
     thought_tokens_ += NumThoughtTokens(served_->tokenizer, answer.tokens);
   }
   absl::Span<const ToolCall> calls;
-  if (ended.parser.has_value()) {
-    ended.parser->Finish();
+  if (ended.parser.has_value() && !ended.stop->stopped()) {
     calls = ended.parser->answer().tool_calls;
   }
   writer_->Took(choice, answer.stats);

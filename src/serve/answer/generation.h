@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "gemma/answer_parser.h"
 #include "gemma/engine.h"
+#include "src/generate/stop_filter.h"
 #include "src/serve/answer/answer_writer.h"
 #include "src/serve/exchange_state.h"
 #include "src/serve/request/answer_fields.h"
@@ -30,6 +31,9 @@ struct Asked {
   // The writer also gets the prompts' tokens, and the stop token at the end.
   bool scores_prompt = false;
   bool has_thoughts = false;  // answers are taken apart; see AnswerParser
+  // The dialect of the grammar, if it is one of tools: calls are passed on in
+  // pieces, and stop strings end only the text before them.
+  ToolDialect dialect = ToolDialect::kNone;
   std::string client;
   Admission::Place place;  // of the choices
   std::optional<std::chrono::steady_clock::time_point> deadline;
@@ -56,15 +60,20 @@ class Generation : public std::enable_shared_from_this<Generation> {
  private:
   struct Choice {
     std::optional<AnswerParser> parser;
+    std::optional<StopFilter> stop;  // of a text before calls
     std::optional<Ticket> ticket;
     bool ended = false;
     size_t prompt_tokens = 0;  // read
     size_t reused_tokens = 0;
   };
 
+  // Makes the parser of a choice.
+  void Parse(size_t choice);
   absl::Status SubmitAll();
   Request RequestOf(size_t choice);
-  void OnDone(size_t choice, const absl::StatusOr<Completion>& answer);
+  void OnDone(size_t choice, absl::StatusOr<Completion> answer);
+  // Passes on what is left of a choice that has ended. Corrects the reason.
+  static void TakeEnd(Choice& choice, StopReason& reason);
   // Writes the end of a choice, unless the response has failed.
   absl::Status OnAnswer(size_t choice, const Completion& answer);
   // Fails if the writer holds more than a response may have.
@@ -78,6 +87,10 @@ class Generation : public std::enable_shared_from_this<Generation> {
   const std::shared_ptr<Exchange::State> out_;
   const std::unique_ptr<AnswerWriter> writer_;
   const std::chrono::steady_clock::time_point begin_;
+
+  // What StopFilter refers to.
+  const std::vector<std::string> stops_;
+  std::vector<StopFilter::TextFunction> on_texts_;
 
   std::mutex mutex_;             // guards Choice::ticket and Choice::ended
   std::vector<Choice> choices_;  // the rest is used by the engine's thread

@@ -222,24 +222,4 @@ void SetSeed(uint64_t seed, AnswerFields& answer) {
   answer.options.sampling.seed = seed;
 }
 
-absl::Status RefuseUndone(Fields& fields) {
-  if (const std::optional<Json> tools = fields.Take("tools");
-      tools.has_value() && !(tools->is_array() && tools->size() == 0)) {
-    return FieldError(*tools,
-                      "is not supported yet: this server does not "
-                      "call tools");
-  }
-  if (const std::optional<Json> choice = fields.Take("tool_choice");
-      choice.has_value()) {
-    std::string_view word;
-    if (!choice->Get(word).ok() || (word != "none" && word != "auto")) {
-      return FieldError(*choice,
-                        "is not supported yet: this server does not "
-                        "call tools");
-    }
-  }
-  fields.Ignore({"parallel_tool_calls"});
-  return absl::OkStatus();
-}
-
 }  // namespace gemma::internal

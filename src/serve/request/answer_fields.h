@@ -65,10 +65,6 @@ absl::Status ReadTimeout(Fields& fields, double& seconds);
 // Sets the seed of an answer that has none.
 void SetSeed(uint64_t seed, AnswerFields& answer);
 
-// Refuses by name what some clients ask for and the server does not do. `tools`
-// and `tool_choice` are accepted if they ask for none.
-absl::Status RefuseUndone(Fields& fields);
-
 }  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_SERVE_REQUEST_ANSWER_FIELDS_H_

@@ -11,6 +11,8 @@
 #include "src/serve/answer/json_writer.h"
 #include "src/serve/request/fields.h"
 #include "src/text/tokenizer/token_writer.h"
+#include "src/text/turns/chat_template_impl.h"
+#include "src/text/turns/text_calls.h"
 
 namespace gemma::internal {
 namespace {
@@ -150,18 +152,7 @@ void Join(Message& first, Message second) {
 // Calls and results as text; see InTurns.
 void WriteAsText(Message& message) {
   if (message.role == Role::kDeveloper) message.role = Role::kSystem;
-  for (const ToolCall& call : std::exchange(message.tool_calls, {})) {
-    JsonWriter json;
-    json.Object().Member("name", call.name).Key("parameters");
-    json.Raw(call.arguments.empty() ? "{}" : call.arguments).Close();
-    absl::StrAppend(&message.text, message.text.empty() ? "" : "\n",
-                    json.Take());
-    message.content_json.clear();
-  }
-  if (message.role != Role::kTool) return;
-  message.role = Role::kUser;
-  message.tool_name.clear();
-  message.call_id.clear();
+  WriteCallsAsText(message);
 }
 
 }  // namespace
@@ -214,9 +205,9 @@ absl::StatusOr<std::vector<TokenId>> ChatTokens(const Tokenizer& tokenizer,
                                                 const ChatOptions& options) {
   // Gemma 1 to 3 have no marks for calls. A template in Jinja knows itself what
   // it can write.
-  const bool has_tools = !turns.is_gemma() ||
-                         tokenizer.Find("<|tool_call>").has_value() ||
-                         tokenizer.Find("<start_function_call>").has_value();
+  const bool has_tools =
+      turns.impl().takes_tools ||
+      (!turns.is_gemma() && turns.tool_dialect() != ToolDialect::kJson);
   messages = InTurns(std::move(messages), has_tools);
   const bool is_open = messages.back().role == Role::kModel &&
                        messages.back().tool_calls.empty();

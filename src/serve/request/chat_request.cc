@@ -111,7 +111,7 @@ absl::StatusOr<ChatRequest> ReadChatRequest(const ModelConfig& config,
   GEMMA_RETURN_IF_ERROR(CheckMinTokens(fields, request.answer));
   GEMMA_RETURN_IF_ERROR(CheckContinues(fields, request.messages));
   GEMMA_RETURN_IF_ERROR(CheckModalities(fields));
-  GEMMA_RETURN_IF_ERROR(RefuseUndone(fields));
+  GEMMA_ASSIGN_OR_RETURN(request.tools, ReadToolFields(fields));
   GEMMA_RETURN_IF_ERROR(fields.RefuseOthers());
   if (request.turns.thinking.value_or(false) &&
       request.answer.form.has_value()) {
@@ -122,6 +122,46 @@ absl::StatusOr<ChatRequest> ReadChatRequest(const ModelConfig& config,
         "think");
   }
   return request;
+}
+
+absl::Status UseTools(ToolDialect dialect, std::string_view name,
+                      ChatRequest& request) {
+  if (!request.tools.has_value()) return absl::OkStatus();
+  ToolFields& tools = *request.tools;
+  if (dialect == ToolDialect::kNone) {
+    return AtParam(absl::InvalidArgumentError(absl::StrCat(
+                       "'tools' has tools, but the model ", Quoted(name),
+                       " was not trained to call any: see tool_dialect in "
+                       "/v1/models")),
+                   "tools");
+  }
+  std::optional<GrammarField>& form = request.answer.form;
+  if (form.has_value() && tools.rules.choice != ToolChoice::kNone) {
+    return AtParam(
+        absl::InvalidArgumentError(absl::StrCat(
+            "'", form->param,
+            "' restricts the answer, and a call would not have this form: "
+            "leave it out, or set \"tool_choice\" to \"none\"")),
+        form->param);
+  }
+  const Message& last = request.messages.back();
+  if (dialect == ToolDialect::kJson && last.role == Role::kModel &&
+      last.tool_calls.empty() && tools.rules.choice != ToolChoice::kNone) {
+    return AtParam(
+        absl::InvalidArgumentError(
+            "the last message is the assistant's, which the answer continues, "
+            "but this model calls tools only at the beginning of an answer"),
+        "messages");
+  }
+  tools.rules.dialect = dialect;
+  tools.rules.thinking = request.turns.thinking.value_or(false);
+  request.turns.tools = tools.tools;
+  if (form.has_value()) return absl::OkStatus();
+  form = {{.kind = GrammarSource::Kind::kTools,
+           .text = tools.tools,
+           .rules = tools.rules},
+          "tools"};
+  return absl::OkStatus();
 }
 
 }  // namespace gemma::internal

@@ -4,6 +4,8 @@
 #define GEMMA_SRC_SERVE_REQUEST_CHAT_REQUEST_H_
 
 #include <cstddef>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -11,6 +13,7 @@
 #include "gemma/model_config.h"
 #include "src/serve/request/answer_fields.h"
 #include "src/serve/request/fields.h"
+#include "src/serve/request/tool_fields.h"
 
 namespace gemma::internal {
 
@@ -18,9 +21,10 @@ struct ChatRequest {
   AnswerFields answer;
   std::vector<Message> messages;
   ChatOptions turns;
+  std::optional<ToolFields> tools;
 };
 
-// Reads the fields of AnswerFields and
+// Reads the fields of AnswerFields, those of ToolFields and
 //   messages              see ReadMessages
 //   max_completion_tokens, or max_tokens
 //   logprobs, top_logprobs
@@ -32,6 +36,12 @@ struct ChatRequest {
 //                         continues a last message of the assistant
 absl::StatusOr<ChatRequest> ReadChatRequest(const ModelConfig& config,
                                             size_t max_choices, Fields& fields);
+
+// Declares the tools of the request, and sets what restricts the answer, in the
+// dialect of the model `name`. An error that names the field if there is no
+// dialect, or if the request asks for something that excludes calls.
+absl::Status UseTools(ToolDialect dialect, std::string_view name,
+                      ChatRequest& request);
 
 }  // namespace gemma::internal
 

@@ -25,13 +25,15 @@ absl::Status Chat(const std::shared_ptr<Served>& served, Call& call,
                                          call.options.max_choices, fields));
   const size_t n = request.answer.n;
   GEMMA_ASSIGN_OR_RETURN(Admission::Place place, TakePlace(*served, call, n));
-  GEMMA_RETURN_IF_ERROR(CompileForm(*served, request.answer));
   if (!served->turns.ok()) {
     return AtParam(absl::InvalidArgumentError(absl::StrCat(
                        "the model '", served->name,
                        "' does not chat: ", served->turns.status().message())),
                    "model");
   }
+  GEMMA_RETURN_IF_ERROR(
+      UseTools(served->turns->tool_dialect(), served->name, request));
+  GEMMA_RETURN_IF_ERROR(CompileForm(*served, request.answer));
   absl::StatusOr<std::vector<TokenId>> tokens =
       ChatTokens(served->tokenizer, *served->turns, std::move(request.messages),
                  request.turns);
@@ -40,8 +42,12 @@ absl::Status Chat(const std::shared_ptr<Served>& served, Call& call,
   const bool logprobs = request.answer.logprobs;
   Asked asked = AskedOf(call, std::move(place), std::move(request.answer));
   asked.prompts.push_back(*std::move(tokens));
-  // Within a grammar, an answer has no control tokens.
-  asked.has_thoughts = !asked.fields.grammar.has_value();
+  if (asked.fields.form.has_value()) {
+    asked.dialect = asked.fields.form->source.rules.dialect;
+  }
+  // Within another grammar, an answer has no control tokens.
+  asked.has_thoughts =
+      !asked.fields.grammar.has_value() || asked.dialect != ToolDialect::kNone;
   auto writer = std::make_unique<ChatWriter>(std::move(head), call.out,
                                              served->tokenizer, n, logprobs);
   return Generation::Start(served, std::move(asked), call.out,

@@ -7,6 +7,7 @@
 #include "src/base/status_macros.h"
 #include "src/serve/call.h"
 #include "src/serve/request/chat_messages.h"
+#include "src/serve/request/tool_fields.h"
 
 namespace gemma::internal {
 namespace {
@@ -32,8 +33,11 @@ absl::StatusOr<std::vector<TokenId>> TokensOf(const Served& served,
   if (messages.has_value()) {
     if (!served.turns.ok()) return AtField(served.turns.status(), *messages);
     GEMMA_ASSIGN_OR_RETURN(std::vector<Message> chat, ReadMessages(*messages));
+    GEMMA_ASSIGN_OR_RETURN(const std::optional<ToolFields> tools,
+                           ReadToolFields(fields));
+    const ChatOptions options = {.tools = tools ? tools->tools : ""};
     absl::StatusOr<std::vector<TokenId>> tokens =
-        ChatTokens(served.tokenizer, *served.turns, std::move(chat), {});
+        ChatTokens(served.tokenizer, *served.turns, std::move(chat), options);
     if (!tokens.ok()) return AtField(tokens.status(), *messages);
     return tokens;
   }
@@ -101,6 +105,7 @@ std::string TokenizerInfo(const Served& served) {
     json.Value(token);
   }
   json.Close().Member("chat", served.turns.ok());
+  json.Member("tool_dialect", ToolDialectName(served.tool_dialect()));
   return json.Close().Take();
 }
 
