@@ -135,7 +135,7 @@ void WriteModel(const Served& served, int64_t created, JsonWriter& json) {
   json.Member("chats", chats);
   json.Member("thinks", chats && Thinks(*served.turns));
   json.Member("tool_dialect", ToolDialectName(served.tool_dialect()));
-    json.Key("sampling");
+  json.Key("sampling");
   WriteDefaults(json);
   json.Close();
 }
