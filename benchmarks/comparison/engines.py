@@ -83,15 +83,15 @@ class Gemma(Engine):
         if not binary.exists():
             raise EngineError(f"{binary} is missing; build the target gemma_command")
         self._binary = binary
-        self._simd = simd or "all"  # which prevails over $GEMMA_SIMD
-        self._options = ["--threads", threads, "--simd", self._simd]
+        self.simd = simd or "all"  # which prevails over $GEMMA_SIMD
+        self._options = ["--threads", threads, "--simd", self.simd]
 
     def reads(self, model):
         return True
 
     def version(self):
         """Also says which instructions run. Fails if this CPU or our build lacks what `simd` names."""
-        findings = json.loads(run([self._binary, "doctor", "--json", "--simd", self._simd], "gemma doctor"))["findings"]
+        findings = json.loads(run([self._binary, "doctor", "--json", "--simd", self.simd], "gemma doctor"))["findings"]
         facts = next(each["facts"] for each in findings if each["about"] == "simd")
         return {"version": run([self._binary, "--version"], "gemma --version").strip(), "simd": facts["chosen"],
                 "simd_cap": facts["cap"]}
