@@ -143,11 +143,11 @@ class GEMMA_EXPORT Ticket {
   std::shared_ptr<State> state_;
 };
 
-// Computes requests together, on its own thread, with the model's workers.
-// Shares the model. A pass computes one token of each running answer and a
-// piece of one prompt, so that answers and prompts do not wait for each other;
-// prompts take turns piece by piece. When a running request ends, a waiting one
-// starts: clients take turns, and the oldest request of the client comes first.
+// Computes requests together, on its own thread; shares the model and its
+// workers. A pass has one token of each running answer and pieces of prompts:
+// of four, three go to the prompt with the least left, and one to that which
+// has waited longest. When a running request ends, a waiting one starts:
+// clients take turns, and the oldest request of the client comes first.
 //
 // A prompt that begins like another request, running or ended, reuses its
 // caches. If requests with a common beginning arrive together, one of them

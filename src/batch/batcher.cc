@@ -55,8 +55,10 @@ SessionOptions Batcher::SequenceOptions(const EngineOptions& options) {
 
 void Batcher::Add(std::shared_ptr<Ticket::State> ticket) noexcept {
   absl::Status status = Guarded([&] {
-    running_.push_back(std::make_unique<RunningRequest>(ticket, model_,
-                                                        tokenizer_, executor_));
+    auto request =
+        std::make_unique<RunningRequest>(ticket, model_, tokenizer_, executor_);
+    request->ExpectReuse(FindSource(*request).size);
+    running_.push_back(std::move(request));
   });
   if (status.ok()) return;
   meter_.Ended(Meter::Stage::kQueue, std::nullopt);
@@ -68,33 +70,29 @@ void Batcher::Step() {
     if (!request->started()) request->CheckInterruption();
   }
   Sweep();
-  RunningRequest* const in_prompt = NextInPrompt();
   std::vector<Part> answers;
   for (const auto& request : running_) {
     if (!request->started() || request->in_prompt()) continue;
     answers.push_back({request.get(), request->NextAfterPrompt()});
   }
   std::vector<absl::Span<const Part>> passes = DivideAnswers(answers);
-  // The piece of a prompt joins the pass of the last answers, if it fits.
-  const size_t few = executor_.few_rows();
-  const size_t room = few - (passes.empty() ? 0 : NumRows(passes.back()));
-  std::optional<Part> piece;
-  bool alone = true;
-  if (in_prompt != nullptr) {
-    const size_t end = PieceEnd(*in_prompt, room == 0 ? few : room);
-    alone = answers.empty() || end - in_prompt->position() > room;
-    piece = Part{in_prompt, in_prompt->NextOfPrompt(end)};
-  }
+  // The pieces of prompts join the pass of the last answers, if they fit.
+  const size_t room =
+      executor_.few_rows() - (passes.empty() ? 0 : NumRows(passes.back()));
+  const std::vector<Part> pieces = NextPieces(room);
+  const bool alone =
+      pieces.empty() || answers.empty() || NumRows(pieces) > room;
   for (const absl::Span<const Part> pass : passes) {
     if (alone || pass.data() != passes.back().data()) RunPass(pass);
   }
   if (!alone) {
     std::vector<Part> last(passes.back().begin(), passes.back().end());
-    last.push_back(*piece);
+    last.insert(last.end(), pieces.begin(), pieces.end());
     RunPass(last);
-  } else if (piece.has_value()) {
-    RunPass({&*piece, 1});
+  } else if (!pieces.empty()) {
+    RunPass(pieces);
   }
+  for (const Part& piece : pieces) ExpectReuseOf(*piece.request);
   Sweep();
   MeterMemory();
 }
@@ -122,19 +120,8 @@ std::vector<absl::Span<const Batcher::Part>> Batcher::DivideAnswers(
   return passes;
 }
 
-RunningRequest* Batcher::NextInPrompt() {
-  for (auto it = running_.begin(); it != running_.end(); ++it) {
-    RunningRequest& request = **it;
-    if (!request.started() && !Start(request)) continue;
-    if (!request.in_prompt()) continue;
-    running_.splice(running_.end(), running_, it);
-    return &request;
-  }
-  return nullptr;
-}
-
-bool Batcher::Start(RunningRequest& request) {
-  absl::StatusOr<std::optional<Session>> session = Begin(request);
+bool Batcher::Start(RunningRequest& request, RunningRequest** waits_for) {
+  absl::StatusOr<std::optional<Session>> session = Begin(request, waits_for);
   if (session.ok() && session->has_value()) {
     request.Start(**std::move(session));
     LimitPool();
@@ -149,15 +136,14 @@ bool Batcher::Start(RunningRequest& request) {
   return false;
 }
 
-absl::StatusOr<std::optional<Session>> Batcher::Begin(RunningRequest& request) {
+Batcher::Source Batcher::FindSource(const RunningRequest& request) {
   // A scored prompt needs the logits of all its tokens, so compute all of it. A
   // tap sees all tokens.
-  if (request.scored() || request.has_tap()) return BeginNew(request);
-  const SequencePool::Prefix kept =
-      pool_.Find(request.prompt(), request.pieces());
-  size_t size = kept.size;
-  size_t branch = kept.shared;
-  const RunningRequest* from = nullptr;
+  if (request.scored() || request.has_tap()) return {};
+  Source source;
+  source.kept = pool_.Find(request.prompt(), request.pieces());
+  source.size = source.kept.size;
+  source.branch = source.kept.shared;
   for (const auto& other : running_) {
     if (!other->started() || other->has_tap()) continue;
     const size_t shared =
@@ -165,15 +151,23 @@ absl::StatusOr<std::optional<Session>> Batcher::Begin(RunningRequest& request) {
                      other->session().words(), other->pieces());
     const size_t reusable =
         ReusablePrefix(shared, request.pieces(), other->session());
-    branch = std::max(branch, shared);
-    if (reusable <= size) continue;
-    size = reusable;
-    from = other.get();
+    source.branch = std::max(source.branch, shared);
+    if (reusable <= source.size) continue;
+    source.size = reusable;
+    source.from = other.get();
   }
-  for (const auto& other : running_) {
-    if (!other->started() || !other->in_prompt() || other->has_tap()) continue;
-    const size_t shared = SharedPrompt(request, *other);
-    if (shared > other->position() && shared >= size + kWorthSharing) {
+  return source;
+}
+
+absl::StatusOr<std::optional<Session>> Batcher::Begin(
+    RunningRequest& request, RunningRequest** waits_for) {
+  if (request.scored() || request.has_tap()) return BeginNew(request);
+  const auto [kept, from, size, branch] = FindSource(request);
+  for (const auto& each : running_) {
+    if (!each->started() || !each->in_prompt() || each->has_tap()) continue;
+    const size_t shared = SharedPrompt(request, *each);
+    if (shared > each->position() && shared >= size + kWorthSharing) {
+      *waits_for = each.get();
       return std::nullopt;
     }
   }

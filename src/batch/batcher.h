@@ -43,7 +43,7 @@ class Batcher : public Schedule {
   size_t num_running() const override { return running_.size(); }
   void SetOtherBytes(uint64_t bytes) override;
   void Add(std::shared_ptr<Ticket::State> ticket) noexcept override;
-  // Computes a token of each running answer, and a piece of one prompt.
+  // Computes a token of each running answer, and a piece of one prompt or more.
   void Step() override;
   void CancelAll() noexcept override;
   void FailAll(const absl::Status& status) noexcept override;
@@ -67,17 +67,35 @@ class Batcher : public Schedule {
   std::vector<absl::Span<const Part>> DivideAnswers(
       absl::Span<const Part> answers) const;
 
-  // The next request with some of its prompt left, or null. Moves it to the end
-  // of the list.
-  RunningRequest* NextInPrompt();
+  // The pieces of prompts of a step, if `room` rows are left in the pass of the
+  // last answers; 0: they have a pass of their own.
+  std::vector<Part> NextPieces(size_t room);
+  // The next request with at most `most` tokens of its prompt left, other than
+  // those of `parts`, or null. Moves it to the end of the list. `in_turn`: the
+  // one whose last piece is longest ago, else the one with the least left. If
+  // that one waits for another request, returns the other.
+  RunningRequest* NextInPrompt(bool in_turn, size_t most,
+                               absl::Span<const Part> parts);
+  // Requests that have not started expect to reuse what this one has computed.
+  void ExpectReuseOf(const RunningRequest& request);
 
+  // What a request could go on from, if it started now.
+  struct Source {
+    SequencePool::Prefix kept;
+    const RunningRequest* from = nullptr;  // null: `kept`
+    size_t size = 0;                       // the tokens to reuse
+    size_t branch = 0;                     // as RunningRequest::branch
+  };
+  Source FindSource(const RunningRequest& request);
   // Gives a request its sequence. Returns false if the request cannot start
-  // yet, because it waits for another one or for memory.
-  bool Start(RunningRequest& request);
+  // yet, because it waits for memory or for another request, `*waits_for`.
+  bool Start(RunningRequest& request, RunningRequest** waits_for);
   // A sequence that holds as much of the prompt as others have computed, or
-  // nullopt while another request computes more of it. ResourceExhausted if
-  // there is no memory for it, or no room within max_bytes.
-  absl::StatusOr<std::optional<Session>> Begin(RunningRequest& request);
+  // nullopt while another request, `*waits_for`, computes more of it.
+  // ResourceExhausted if there is no memory for it, or no room within
+  // max_bytes.
+  absl::StatusOr<std::optional<Session>> Begin(RunningRequest& request,
+                                               RunningRequest** waits_for);
   absl::StatusOr<std::optional<Session>> BeginNew(
       const RunningRequest& request);
 
@@ -124,6 +142,7 @@ class Batcher : public Schedule {
   Meter& meter_;
   SequencePool pool_;
   Running running_;
+  size_t num_turns_ = 0;       // steps that had pieces of prompts
   std::vector<float> logits_;  // of a pass
 };
 

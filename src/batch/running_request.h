@@ -3,6 +3,7 @@
 #ifndef GEMMA_SRC_BATCH_RUNNING_REQUEST_H_
 #define GEMMA_SRC_BATCH_RUNNING_REQUEST_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -57,6 +58,13 @@ class RunningRequest {
 
   // Whether some of the prompt is left.
   bool in_prompt() const { return position() < prompt().size(); }
+  // How many tokens of the prompt must still be computed; before the request
+  // starts, as far as it is known then.
+  size_t left() const {
+    return prompt().size() - (started() ? position() : expected_);
+  }
+  // Others have computed the first `size` tokens of the prompt.
+  void ExpectReuse(size_t size) { expected_ = std::max(expected_, size); }
   size_t num_tokens() const { return answer_.num_tokens(); }  // chosen
 
   // The next segment: the prompt up to `end`, or the token chosen last, or a
@@ -102,6 +110,7 @@ class RunningRequest {
   const PromptPieces pieces_;
   std::optional<Session> session_;
   size_t branch_ = 0;
+  size_t expected_ = 0;
   TokenId next_ = 0;                    // chosen, but not yet in the sequence
   std::optional<ChoiceScorer> scorer_;  // if the request has choices
   bool ended_ = false;

@@ -73,6 +73,56 @@ TEST(Batcher, ShortPromptsGoFirst) {
   EXPECT_FALSE(steps.done(large));
 }
 
+// If they took turns, all would end last.
+TEST(Batcher, EqualPromptsKeepOrder) {
+  const Model model = LoadSpeakingToy(kToy, 1, 64);
+  Steps steps(model);
+  for (size_t i = 0; i < 4; ++i) steps.Add(Ask(MakePrompt(640, i), 1));
+  for (size_t i = 0; i < 14; ++i) steps.Step();
+  EXPECT_TRUE(steps.done(0));
+  for (size_t i = 0; i < 14; ++i) steps.Step();
+  EXPECT_TRUE(steps.done(1));
+  EXPECT_FALSE(steps.done(3));
+  EXPECT_EQ(steps.Finish(), 12u);
+}
+
+TEST(Batcher, ShortPromptsSharePasses) {
+  const Model model = LoadSpeakingToy(kToy, 1, 64);
+  Steps steps(model);
+  for (size_t i = 0; i < 5; ++i) steps.Add(Ask(MakePrompt(15, i), 1));
+  steps.Step();
+  for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(steps.done(i)) << i;
+  EXPECT_FALSE(steps.done(4));
+}
+
+TEST(Batcher, LongPromptsNeverStarve) {
+  const Model model = LoadSpeakingToy(kToy, 1, 64);
+  Steps steps(model);
+  const size_t large = steps.Add(Ask(MakePrompt(640, 1), 1));
+  for (size_t i = 0; i < 80; ++i) {
+    steps.Add(Ask(MakePrompt(60, 2 + i), 1));
+    steps.Step();
+  }
+  EXPECT_TRUE(steps.done(large));
+}
+
+// A short prompt that waits for the beginning of a longer one lends it its
+// place.
+TEST(Batcher, WaitingPromptsLendPlaces) {
+  const Model model = LoadSpeakingToy(kToy, 1, 64);
+  Steps steps(model);
+  const std::vector<TokenId> whole = MakePrompt(1000, 1);
+  const std::vector<TokenId> part(whole.begin(), whole.begin() + 600);
+  steps.Add(Ask(whole, 1));
+  steps.Step();
+  const size_t waits = steps.Add(Ask(Concat(part, MakePrompt(9, 2)), 1));
+  const size_t other = steps.Add(Ask(MakePrompt(900, 3), 1));
+  for (size_t i = 0; i < 10; ++i) steps.Step();
+  EXPECT_TRUE(steps.done(waits));
+  EXPECT_EQ(steps.Reused(waits), 576u);  // nine pieces
+  EXPECT_FALSE(steps.done(other));
+}
+
 TEST(Batcher, AnswersNeverStarvePrompts) {
   const Model model = LoadSpeakingToy(kToy, 1, 4);
   EngineOptions options;
