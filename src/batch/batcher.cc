@@ -241,8 +241,12 @@ void Batcher::RunPass(absl::Span<const Part> parts) {
   if (parts.size() == 1) segments[0].needed = parts[0].request->needed();
   const size_t vocab_size = model_.config().vocab_size;
   if (rows * vocab_size > logits_.size()) {
+    // Twice as many as before: the next pass often has one answer more.
+    const size_t most = most_logits_ / sizeof(float);
+    const size_t size =
+        std::max(rows * vocab_size, std::min(2 * logits_.size(), most));
     logits_ = {};
-    logits_.resize(rows * vocab_size);
+    logits_.resize(size);
   }
   const Stopwatch stopwatch;
   const absl::Status status = Session::Impl::RunPass(
