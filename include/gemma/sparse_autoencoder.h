@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -34,6 +35,20 @@ struct FeatureSite {
   // without gain (transcoders of Gemma Scope 1).
   bool normalize = false;
 };
+
+// Returns the text for a site, with the layer counted from 0:
+//   res@12          the residual stream after the layer
+//   att@12          the heads' values, before the output matrix
+//   mlp@12          the output that the feed-forward layer adds
+//   transcoder@12   from the residual stream after the mix, normalized without
+//                   a gain, to that output
+//   transcoder2@12  from the feed-forward layer's input to that output
+//   embedding       the scaled embeddings
+// Any other site is only "layer 12".
+GEMMA_EXPORT std::string FeatureSiteText(const FeatureSite& site);
+
+// Returns the site of a text that FeatureSiteText lists, or nothing.
+GEMMA_EXPORT std::optional<FeatureSite> ParseFeatureSite(std::string_view text);
 
 // The format of the weights in memory.
 enum class FeatureWeights {

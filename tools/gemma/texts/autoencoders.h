@@ -33,13 +33,6 @@ if neither config.json nor the names of the folders do:
 
 )";
 
-// The site that a text such as "res@12" names, or nullopt.
-std::optional<FeatureSite> ParseSite(std::string_view text);
-
-// The text for a site, such as "res@12"; "layer 12" if ParseSite has no text
-// for it.
-std::string SiteText(const FeatureSite& site);
-
 // An autoencoder that an option names.
 struct AutoencoderName {
   std::string path;

@@ -115,7 +115,7 @@ absl::StatusOr<Readers> LoadReaders(const ScopeOptions& options,
     }
     result.readers.push_back({autoencoder, top, options.features});
     result.named.push_back(
-        {name.path, SiteText(autoencoder->site()), num_features});
+        {name.path, FeatureSiteText(autoencoder->site()), num_features});
   }
   return result;
 }

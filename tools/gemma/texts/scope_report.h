@@ -16,7 +16,7 @@ namespace gemma::tools {
 // An autoencoder that read the text.
 struct ScopedAutoencoder {
   std::string file;  // as the command line names it
-  std::string site;  // see SiteText
+  std::string site;  // see FeatureSiteText
   size_t num_features = 0;
 };
 
