@@ -131,7 +131,7 @@ class GEMMA_EXPORT Ticket {
   // reason. Internal if a function of the request threw, ResourceExhausted if
   // memory ran out. Returns FailedPrecondition at once if the request waits for
   // the caller: in a function of a request of the same engine, and in a tap of
-  // a session of the same model.
+  // a model that shares its threads with the engine's model.
   const absl::StatusOr<Completion>& Wait() const;
 
   // Internal; see src/batch/ticket_state.h.
@@ -143,11 +143,12 @@ class GEMMA_EXPORT Ticket {
   std::shared_ptr<State> state_;
 };
 
-// Computes requests together, on its own thread; shares the model and its
-// workers. A pass has one token of each running answer and pieces of prompts:
-// of four, three go to the prompt with the least left, and one to that which
-// has waited longest. When a running request ends, a waiting one starts:
-// clients take turns, and the oldest request of the client comes first.
+// Computes requests together, on its own thread, with the model's threads.
+// Shares the model. Engines of models with one ThreadPool take turns. A pass has
+// one token of each running answer and pieces of prompts: of four, three go to
+// the prompt with the least left, and one to that which has waited longest. When
+// a running request ends, a waiting one starts: clients take turns, and the
+// oldest request of the client comes first.
 //
 // A prompt that begins like another request, running or ended, reuses its
 // caches. If requests with a common beginning arrive together, one of them

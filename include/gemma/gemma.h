@@ -28,6 +28,7 @@
 #include "gemma/sparse_autoencoder.h"
 #include "gemma/taps.h"
 #include "gemma/tokenizer.h"
+#include "gemma/thread_pool.h"
 #include "gemma/tool_calls.h"
 #include "gemma/verify_file.h"
 #include "gemma/version.h"

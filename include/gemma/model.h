@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "gemma/chat_template.h"
 #include "gemma/export.h"
 #include "gemma/model_config.h"
+#include "gemma/thread_pool.h"
 #include "gemma/tokenizer.h"
 #include "gemma/weight_type.h"
 
@@ -70,6 +72,10 @@ struct LoadOptions {
   // speed limits such passes: if a few threads reach it, more threads only slow
   // each other down.
   size_t num_decode_threads = 0;
+  // If set, the model computes with the threads of this pool, which other
+  // models may share; num_threads must be 0. Loading uses as many threads of
+  // its own, so that passes of the others go on.
+  std::optional<ThreadPool> thread_pool = {};
   // Used only by RecurrentGemma.
   RecurrentWindow recurrent_window = RecurrentWindow::kDeepMind;
   // Trades exactness for speed.

@@ -68,7 +68,8 @@ struct TapSite {
 // Append, Generate, Embed, ...), change a session of it (Rewind, Checkpoint) or
 // copy one (Fork, Save), and Ticket::Wait of its engines. Session::Create,
 // SetTap, Engine::Submit and other models may be used. A tap must not wait for
-// another thread that computes with the model: that thread waits for the tap.
+// another thread that computes with the model, or with one of the same
+// ThreadPool: that thread waits for the tap.
 //
 // If the function throws, Forward fails with Internal and the exception's text,
 // or with ResourceExhausted for std::bad_alloc; see Session.

@@ -137,7 +137,7 @@ class Engine::Impl {
     // If the engine's thread cannot end while this thread waits, let it end on
     // its own.
     if (std::this_thread::get_id() == thread_id_ ||
-        Executor::InPassOf(&executor_)) {
+        ThreadPool::Impl::HasTurn(&executor_.pool())) {
       thread_.detach();
     } else {
       thread_.join();
@@ -155,7 +155,7 @@ class Engine::Impl {
       GEMMA_RETURN_IF_ERROR(CheckPrompt(request));
     }
     auto state = std::make_shared<Ticket::State>(std::move(request), thread_id_,
-                                                 &executor_);
+                                                 &executor_.pool());
     if (job.has_value()) state->set_embed_job(*std::move(job));
     {
       const std::lock_guard lock(mutex_);

@@ -9,12 +9,12 @@
 namespace gemma {
 
 Ticket::State::State(Request request, std::thread::id engine_thread,
-                     const Executor* executor)
+                     const ThreadPool::Impl* pool)
     : request_(std::move(request)),
       prompt_(request_.words.empty() ? Words(std::move(request_.prompt))
                                      : std::move(request_.words)),
       engine_thread_(engine_thread),
-      executor_(executor),
+      pool_(pool),
       held_up_(absl::FailedPreconditionError(
           "Wait was called by a function that the request waits for")) {
   times_.queued = queued_;

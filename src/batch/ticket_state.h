@@ -16,16 +16,16 @@
 #include "gemma/words.h"
 #include "src/base/internal.h"
 #include "src/embed/embed_pass.h"
-#include "src/forward/executor.h"
+#include "src/forward/worker_turns.h"
 
 namespace gemma {
 
 class Ticket::State {
  public:
-  // `engine_thread` calls the request's functions, and computes it with
-  // `executor`.
+  // `engine_thread` calls the request's functions, and computes it with the
+  // threads of `pool`.
   State(Request request, std::thread::id engine_thread,
-        const Executor* executor = nullptr);
+        const ThreadPool::Impl* pool = nullptr);
 
   // The request. Its `cancelled` also returns true if the ticket was cancelled.
   const Request& request() const { return request_; }
@@ -70,7 +70,7 @@ class Ticket::State {
   // Whether the request cannot end while the calling thread waits.
   bool HoldsUp() const {
     return std::this_thread::get_id() == engine_thread_ ||
-           Executor::InPassOf(executor_);
+           ThreadPool::Impl::HasTurn(pool_);
   }
 
  private:
@@ -83,7 +83,7 @@ class Ticket::State {
   std::optional<EmbedJob> embed_job_;
   std::optional<Grammar> grammar_;  // copy of the request's grammar
   const std::thread::id engine_thread_;
-  const Executor* const executor_;            // only compared; may be gone
+  const ThreadPool::Impl* const pool_;        // only compared; may be gone
   const absl::StatusOr<Completion> held_up_;  // for Wait, if HoldsUp()
   const RequestTimes::TimePoint queued_ = std::chrono::steady_clock::now();
   std::atomic<bool> cancelled_ = false;

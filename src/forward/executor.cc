@@ -41,14 +41,14 @@ size_t MaxPooledTokens(const ModelConfig& config) {
 }
 
 absl::StatusOr<std::unique_ptr<Executor>> Executor::Create(
-    const ModelConfig& config, const Weights& weights, Workers& workers,
+    const ModelConfig& config, const Weights& weights, ThreadPool::Impl& pool,
     const Options& options) {
   GEMMA_ASSIGN_OR_RETURN(
       Transformer transformer,
       Transformer::Create(config, weights, options.arithmetic, options.max_rows,
-                          workers));
+                          pool.workers()));
   return std::unique_ptr<Executor>(
-      new Executor(std::move(transformer), workers, options));
+      new Executor(std::move(transformer), pool, options));
 }
 
 absl::Status Executor::Forward(std::span<const Segment> segments,
@@ -61,14 +61,10 @@ absl::Status Executor::Embed(std::span<const Segment> segments,
   return RunPass(segments, [&] { transformer_.Embed(segments, out); });
 }
 
-bool Executor::InPassOf(const Executor* executor) {
-  const Pass* pass = innermost_pass;
-  while (pass != nullptr && pass->executor != executor) pass = pass->outer;
-  return pass != nullptr;
-}
-
 absl::Status Executor::CheckCaller() const {
-  if (!InPassOf(this)) return absl::OkStatus();
+  const Pass* pass = innermost_pass;
+  while (pass != nullptr && pass->executor != this) pass = pass->outer;
+  if (pass == nullptr) return absl::OkStatus();
   return absl::FailedPreconditionError(
       "called by a tap, during a pass of the same model");
 }
@@ -76,18 +72,18 @@ absl::Status Executor::CheckCaller() const {
 absl::Status Executor::RunPass(std::span<const Segment> segments,
                                absl::FunctionRef<void()> pass) {
   GEMMA_RETURN_IF_ERROR(CheckCaller());
-  const std::lock_guard lock(mutex_);
+  ThreadPool::Impl::Turn turn(pool_);
   const PassScope scope(this);
-  ChooseThreads(segments);
+  turn.SetMaxActive(NumThreadsFor(segments));
   pass();
   return absl::OkStatus();
 }
 
-void Executor::ChooseThreads(std::span<const Segment> segments) {
+size_t Executor::NumThreadsFor(std::span<const Segment> segments) const {
   size_t rows = 0;
   for (const Segment& segment : segments) rows += segment.words.size();
-  workers_.set_max_active(rows <= kMaxDecodeRows ? num_decode_threads_
-                                                 : workers_.num_threads());
+  return rows <= kMaxDecodeRows ? num_decode_threads_
+                                : pool_.workers().num_threads();
 }
 
 }  // namespace gemma::internal

@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <utility>
 
@@ -15,10 +14,10 @@
 #include "gemma/model_config.h"
 #include "ops/matrix_view.h"
 #include "ops/ops.h"
-#include "ops/workers.h"
 #include "src/forward/pass_costs.h"
 #include "src/forward/segment.h"
 #include "src/forward/transformer.h"
+#include "src/forward/worker_turns.h"
 #include "src/model/tensors/weights.h"
 
 namespace gemma::internal {
@@ -34,28 +33,28 @@ class Executor {
     size_t num_decode_threads = 0;  // of the workers; see LoadOptions
   };
 
-  // `config`, `weights` and `workers` must outlive the executor. Fails with
+  // `config`, `weights` and `pool` must outlive the executor. Fails with
   // ResourceExhausted as Transformer::Create does.
   static absl::StatusOr<std::unique_ptr<Executor>> Create(
-      const ModelConfig& config, const Weights& weights, Workers& workers,
+      const ModelConfig& config, const Weights& weights, ThreadPool::Impl& pool,
       const Options& options);
 
-  // As Transformer::Forward. Threads that call it at the same time take turns.
+  // As Transformer::Forward, in a turn of the pool.
   // Fails only as CheckCaller does, before anything is computed. Throws what
   // the functions of the segments throw; the pass is then incomplete.
   absl::Status Forward(std::span<const Segment> segments,
                        MatrixView<float> logits);
 
-  // As Transformer::Embed. Takes turns with Forward.
+  // As Transformer::Embed. Takes a turn as Forward does.
   absl::Status Embed(std::span<const Segment> segments, MatrixView<float> out);
 
-  // Whether the calling thread is in a pass of `executor`, for example in a
-  // tap. The executor may no longer exist.
-  static bool InPassOf(const Executor* executor);
-
-  // FailedPrecondition if the calling thread is in a pass of the executor: it
-  // can then neither compute another pass nor change a sequence.
+  // FailedPrecondition if the calling thread is in a pass of the executor, for
+  // example in a tap: it can then neither compute another pass nor change a
+  // sequence.
   absl::Status CheckCaller() const;
+
+  // The threads that compute, and whose turn it is.
+  const ThreadPool::Impl& pool() const { return pool_; }
 
   // The most rows of a pass.
   size_t max_rows() const { return transformer_.max_rows(); }
@@ -66,20 +65,20 @@ class Executor {
   SharedPassCosts& pass_costs() { return pass_costs_; }
 
  private:
-  Executor(Transformer transformer, Workers& workers, const Options& options)
+  Executor(Transformer transformer, ThreadPool::Impl& pool,
+           const Options& options)
       : transformer_(std::move(transformer)),
-        workers_(workers),
+        pool_(pool),
         num_decode_threads_(options.num_decode_threads) {}
 
   absl::Status RunPass(std::span<const Segment> segments,
                        absl::FunctionRef<void()> pass);
 
-  // Sets how many threads compute the pass.
-  void ChooseThreads(std::span<const Segment> segments);
+  // How many threads compute the pass.
+  size_t NumThreadsFor(std::span<const Segment> segments) const;
 
-  std::mutex mutex_;  // held during a pass
-  Transformer transformer_;
-  Workers& workers_;
+  Transformer transformer_;  // used within a turn
+  ThreadPool::Impl& pool_;
   const size_t num_decode_threads_;
   SharedPassCosts pass_costs_;
 };

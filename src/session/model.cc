@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <future>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -42,6 +43,10 @@ absl::Status CheckOptions(const LoadOptions& options) {
     return absl::InvalidArgumentError(
         FormatText("prefill_chunk is %u, wanted 1 to %u", options.prefill_chunk,
                    kMaxPrefillChunk));
+  }
+  if (options.thread_pool.has_value() && options.num_threads != 0) {
+    return absl::InvalidArgumentError(FormatText(
+        "num_threads is %u, wanted 0 with a thread_pool", options.num_threads));
   }
   return absl::OkStatus();
 }
@@ -164,7 +169,9 @@ absl::Status TakeTokenizer(absl::StatusOr<Tokenizer> tokenizer,
 }  // namespace
 
 ThreadCounts ThreadsFor(const LoadOptions& options) {
-  const size_t all = NumThreads(options.num_threads);
+  const size_t all = options.thread_pool.has_value()
+                         ? options.thread_pool->num_threads()
+                         : NumThreads(options.num_threads);
   const size_t decode = options.num_decode_threads;
   return {all, decode != 0 ? std::min(decode, all) : all};
 }
@@ -181,7 +188,15 @@ absl::StatusOr<Model> Model::LoadOrThrow(std::string_view path,
   impl.prefill_chunk = options.prefill_chunk;
   impl.arithmetic = ArithmeticOf(options);
   const ThreadCounts threads = ThreadsFor(options);
-  impl.workers = std::make_unique<Workers>(threads.prefill);
+  // Others may compute with a shared pool while the model is loaded.
+  std::optional<Workers> loaders;
+  if (options.thread_pool.has_value()) {
+    impl.pool = options.thread_pool->impl();
+    if (!options.skip_weights) loaders.emplace(threads.prefill);
+  } else {
+    impl.pool = std::make_shared<ThreadPool::Impl>(threads.prefill);
+  }
+  impl.workers = &impl.pool->workers();
   impl.num_decode_threads = threads.decode;
   GEMMA_ASSIGN_OR_RETURN(Checkpoint checkpoint,
                          OpenCheckpoint(std::string(path)));
@@ -223,7 +238,8 @@ absl::StatusOr<Model> Model::LoadOrThrow(std::string_view path,
   absl::StatusOr<Weights> weights = std::move(impl.weights);
   if (!options.skip_weights) {
     FixSimd();
-    weights = LoadWeights(checkpoint, outline, options.quantize, *impl.workers,
+    weights = LoadWeights(checkpoint, outline, options.quantize,
+                          loaders.has_value() ? *loaders : *impl.workers,
                           options.progress);
   }
   if (tokenizer.valid()) {
@@ -344,10 +360,9 @@ absl::StatusOr<Executor*> Model::Impl::executor() {
   return NoThrow([&]() -> absl::StatusOr<Executor*> {
     const std::lock_guard lock(mutex_);
     if (executor_ == nullptr) {
-      GEMMA_ASSIGN_OR_RETURN(
-          executor_,
-          Executor::Create(config, weights, *workers,
-                           {arithmetic, MaxRows(), num_decode_threads}));
+      GEMMA_ASSIGN_OR_RETURN(executor_, Executor::Create(config, weights, *pool,
+                                                         {arithmetic, MaxRows(),
+                                                          num_decode_threads}));
     }
     return executor_.get();
   });

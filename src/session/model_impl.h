@@ -18,6 +18,7 @@
 #include "ops/workers.h"
 #include "src/base/internal.h"
 #include "src/forward/executor.h"
+#include "src/forward/worker_turns.h"
 #include "src/model/config/text_prompts.h"
 #include "src/model/tensors/finite.h"
 #include "src/model/tensors/weights.h"
@@ -56,7 +57,8 @@ class Model::Impl {
   std::vector<TensorSummary> tensors;
   size_t prefill_chunk = 0;
   Arithmetic arithmetic = Arithmetic::kFloat32;
-  std::unique_ptr<Workers> workers;
+  std::shared_ptr<ThreadPool::Impl> pool;
+  Workers* workers = nullptr;     // of the pool; to be used within a turn
   size_t num_decode_threads = 0;  // of the workers; see LoadOptions
 
  private:
