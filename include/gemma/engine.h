@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "gemma/export.h"
 #include "gemma/generate.h"
 #include "gemma/grammar.h"
+#include "gemma/memory_budget.h"
 #include "gemma/model.h"
 #include "gemma/score.h"
 #include "gemma/session.h"
@@ -55,6 +57,8 @@ struct EngineOptions {
   // Model::MemoryFor. If there is no room for a request, the engine first drops
   // what it keeps for reuse; then the request waits until others end.
   uint64_t max_bytes = 0;
+  // If set, the same bytes also count against a limit that engines share.
+  std::optional<MemoryBudget> budget = {};
 };
 
 struct Completion;
@@ -177,13 +181,14 @@ class GEMMA_EXPORT Engine {
  public:
   // Fails if an option is out of range, if max_bytes is less than one request
   // needs, if the model has no tokenizer, or if memory runs out for one
-  // sequence.
+  // sequence; with ResourceExhausted also if the budget has no room for a
+  // request of each of its engines.
   static absl::StatusOr<Engine> Create(const Model& model,
                                        const EngineOptions& options = {});
 
   // Returns the memory of the model and of an engine with these options when
-  // all sequences run. It counts neither reuse_bytes nor the logits of prompts
-  // that are scored.
+  // all sequences run, one of them with a checkpoint. It does not count
+  // reuse_bytes.
   static MemoryUse MemoryFor(const Model& model, const EngineOptions& options);
 
   // Cancels all requests and waits until they have ended. If they wait for the

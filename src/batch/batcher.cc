@@ -34,15 +34,24 @@ size_t Batcher::NumRows(absl::Span<const Part> parts) {
 }
 
 Batcher::Batcher(const Model& model, const Tokenizer& tokenizer,
-                 Executor& executor, const EngineOptions& options, Meter& meter)
+                 Executor& executor, const EngineOptions& options, Meter& meter,
+                 MemoryAccount& account)
     : model_(model),
       tokenizer_(tokenizer),
       executor_(executor),
       reuse_bytes_(options.reuse_bytes),
-      max_bytes_(options.max_bytes),
-      most_logits_(MostLogits(model, executor, options)),
+      most_logits_(MostLogits(model.config(), executor.few_rows(), options)),
       meter_(meter),
-      pool_(model, SequenceOptions(options), options.reuse_bytes) {}
+      account_(account),
+      pool_(model, SequenceOptions(options), options.reuse_bytes, account) {
+  const MemoryAccount::Lock lock(account_);
+  account_.Add(*this);
+}
+
+Batcher::~Batcher() {
+  const MemoryAccount::Lock lock(account_);
+  account_.Remove(*this);
+}
 
 SessionOptions Batcher::SequenceOptions(const EngineOptions& options) {
   SessionOptions sequence;
@@ -57,7 +66,10 @@ void Batcher::Add(std::shared_ptr<Ticket::State> ticket) noexcept {
   absl::Status status = Guarded([&] {
     auto request =
         std::make_unique<RunningRequest>(ticket, model_, tokenizer_, executor_);
-    request->ExpectReuse(FindSource(*request).size);
+    {
+      const MemoryAccount::Lock lock(account_);
+      request->ExpectReuse(FindSource(*request).size);
+    }
     running_.push_back(std::move(request));
   });
   if (status.ok()) return;
@@ -70,6 +82,7 @@ void Batcher::Step() {
     if (!request->started()) request->CheckInterruption();
   }
   Sweep();
+  StopWaiting();
   std::vector<Part> answers;
   for (const auto& request : running_) {
     if (!request->started() || request->in_prompt()) continue;
@@ -94,6 +107,7 @@ void Batcher::Step() {
   }
   for (const Part& piece : pieces) ExpectReuseOf(*piece.request);
   Sweep();
+  const MemoryAccount::Lock lock(account_);
   MeterMemory();
 }
 
@@ -121,19 +135,42 @@ std::vector<absl::Span<const Batcher::Part>> Batcher::DivideAnswers(
 }
 
 bool Batcher::Start(RunningRequest& request, RunningRequest** waits_for) {
+  const MemoryAccount::Lock lock(account_);
+  if (account_.others_wait()) {
+    in_line_ = true;
+    account_.WaitInLine();
+    return false;
+  }
+  in_line_ = false;
   absl::StatusOr<std::optional<Session>> session = Begin(request, waits_for);
+  if (!in_line_) account_.LeaveLine();
   if (session.ok() && session->has_value()) {
     request.Start(**std::move(session));
-    LimitPool();
+    CountMemory();
     meter_.Reused(request.position());
     return true;
   }
-  const bool others =
-      std::any_of(running_.begin(), running_.end(),
-                  [](const auto& other) { return other->started(); });
   // If others run, wait: they may leave it their memory.
-  if (!session.ok() && !others) request.Fail(session.status());
+  if (!session.ok() && !AnyRuns() && !in_line_) request.Fail(session.status());
   return false;
+}
+
+bool Batcher::AnyRuns() const {
+  return std::any_of(running_.begin(), running_.end(),
+                     [](const auto& other) { return other->started(); });
+}
+
+bool Batcher::waits_for_memory() const { return in_line_ && !AnyRuns(); }
+
+void Batcher::StopWaiting() {
+  if (!in_line_ ||
+      std::any_of(running_.begin(), running_.end(),
+                  [](const auto& other) { return !other->started(); })) {
+    return;
+  }
+  in_line_ = false;
+  const MemoryAccount::Lock lock(account_);
+  account_.LeaveLine();
 }
 
 Batcher::Source Batcher::FindSource(const RunningRequest& request) {
@@ -291,7 +328,14 @@ void Batcher::AddCheckpoint(RunningRequest& request) {
       position - last + next_rows > kCheckpointInterval ||
       (position == prompt_size && session.rollback() < kCheckpointInterval) ||
       (position <= prompt_size && IsBranch(request, position));
-  if (due) pool_.Checkpoint(session, NumCheckpoints());
+  if (!due) return;
+  const MemoryAccount::Lock lock(account_);
+  if (account_.MakeRoom(pool_.checkpoint_bytes()) !=
+      MemoryAccount::Room::kMade) {
+    return;
+  }
+  pool_.Checkpoint(session, NumCheckpoints());
+  CountMemory();
 }
 
 void Batcher::CancelAll() noexcept {
@@ -316,14 +360,16 @@ void Batcher::Sweep() noexcept {
     const std::unique_ptr<RunningRequest> request = std::move(*it);
     it = running_.erase(it);
     request->Finish(meter_, [&](std::optional<Session> session) {
+      const MemoryAccount::Lock lock(account_);
+      CountMemory();
       if (session.has_value() && !request->has_tap()) {
         // If memory runs out, no request reuses the sequence.
         Guarded([&] {
-          LimitPool();
           pool_.Keep(*std::move(session), request->pieces(), NumCheckpoints());
         }).IgnoreError();
       }
       session.reset();
+      CountMemory();
       MeterMemory();
     });
   }

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "gemma/engine.h"
+#include "src/batch/memory_account.h"
 #include "src/batch/meter.h"
 #include "src/batch/running_request.h"
 #include "src/batch/schedule.h"
@@ -26,21 +27,32 @@ namespace gemma::internal {
 
 // Continues texts. It has no thread of its own, and the same calls always have
 // the same effects.
-class Batcher : public Schedule {
+class Batcher : public Schedule, private Droppable {
  public:
-  // `tokenizer` and `executor` belong to `model`. `meter` must outlive the
-  // batcher.
+  // Returns the account of an engine with these options, which has joined its
+  // budget. A budget of its own if the options have none.
+  static absl::StatusOr<std::unique_ptr<MemoryAccount>> OpenAccount(
+      const Model& model, const Executor& executor,
+      const EngineOptions& options);
+
+  // `tokenizer` and `executor` belong to `model`. `meter` and `account` must
+  // outlive the batcher.
   Batcher(const Model& model, const Tokenizer& tokenizer, Executor& executor,
-          const EngineOptions& options, Meter& meter);
+          const EngineOptions& options, Meter& meter, MemoryAccount& account);
+  ~Batcher() override;
 
   // The options of each request's session.
   static SessionOptions SequenceOptions(const EngineOptions& options);
+  // The most logits of a pass of `few_rows` rows, in bytes.
+  static uint64_t MostLogits(const ModelConfig& config, size_t few_rows,
+                             const EngineOptions& options);
   // The most bytes that one request needs: a sequence with a checkpoint, and
   // the logits of any pass.
   static uint64_t LeastBytes(const Model& model, const Executor& executor,
                              const EngineOptions& options);
 
   size_t num_running() const override { return running_.size(); }
+  bool waits_for_memory() const override;
   void SetOtherBytes(uint64_t bytes) override;
   void Add(std::shared_ptr<Ticket::State> ticket) noexcept override;
   // Computes a token of each running answer, and a piece of one prompt or more.
@@ -90,6 +102,10 @@ class Batcher : public Schedule {
   // Gives a request its sequence. Returns false if the request cannot start
   // yet, because it waits for memory or for another request, `*waits_for`.
   bool Start(RunningRequest& request, RunningRequest** waits_for);
+  // Whether any request has its sequence.
+  bool AnyRuns() const;
+  // Leaves the budget's line if no request waits.
+  void StopWaiting();
   // A sequence that holds as much of the prompt as others have computed, or
   // nullopt while another request, `*waits_for`, computes more of it.
   // ResourceExhausted if there is no memory for it, or no room within
@@ -99,15 +115,15 @@ class Batcher : public Schedule {
   absl::StatusOr<std::optional<Session>> BeginNew(
       const RunningRequest& request);
 
-  // Drops kept sequences until one for the request fits within max_bytes.
+  // The functions below need the account's lock, but for the static ones.
+
+  // Drops what is kept until a sequence for the request fits within the limits.
+  // Else the engine waits in the budget's line, if that can help.
   absl::Status MakeRoom(const RunningRequest& request);
   // What a running request needs beside its sequence.
   uint64_t ReservedBytes(const RunningRequest& request) const;
-  // The bytes of the logits of any pass.
-  static uint64_t MostLogits(const Model& model, const Executor& executor,
-                             const EngineOptions& options);
-  // Tells the pool how much it may hold if running sequences need `more` bytes.
-  void LimitPool(uint64_t more = 0);
+  // Tells the pool and the account what they may hold and what is held.
+  void CountMemory();
   // The bytes of running requests without checkpoints for reuse.
   uint64_t RunningBytes() const;
 
@@ -127,6 +143,12 @@ class Batcher : public Schedule {
   uint64_t CheckpointBytes() const;
   // Tells the meter what is held.
   void MeterMemory() const;
+  void MeterKept() const;
+
+  // Droppable: the kept sequences.
+  uint64_t bytes() const override { return pool_.usage().bytes; }
+  std::optional<uint64_t> oldest() const override { return pool_.oldest(); }
+  void DropOldest() override;
 
   // Removes the requests that have ended, finishes their tickets, and keeps
   // their sequences.
@@ -136,11 +158,12 @@ class Batcher : public Schedule {
   const Tokenizer& tokenizer_;
   Executor& executor_;
   const uint64_t reuse_bytes_;
-  const uint64_t max_bytes_;
   const uint64_t most_logits_;
   uint64_t other_bytes_ = 0;
   Meter& meter_;
-  SequencePool pool_;
+  MemoryAccount& account_;
+  SequencePool pool_;     // used with the account's lock
+  bool in_line_ = false;  // of the budget
   Running running_;
   size_t num_turns_ = 0;       // steps that had pieces of prompts
   std::vector<float> logits_;  // of a pass

@@ -1,20 +1,21 @@
 // How much memory the sequences of a batcher may have.
 
 #include <algorithm>
+#include <utility>
 
 #include "src/base/format_text.h"
+#include "src/base/status_macros.h"
 #include "src/batch/batcher.h"
 
 namespace gemma::internal {
 
 // At most a row for each answer, those of choices, and those of a piece of a
 // scored prompt.
-uint64_t Batcher::MostLogits(const Model& model, const Executor& executor,
+uint64_t Batcher::MostLogits(const ModelConfig& config, size_t few_rows,
                              const EngineOptions& options) {
   const size_t answers =
-      std::min(options.max_sequences + kMostChoiceRows, executor.few_rows());
-  return uint64_t{answers + kScoredRows} * model.config().vocab_size *
-         sizeof(float);
+      std::min(options.max_sequences + kMostChoiceRows, few_rows);
+  return uint64_t{answers + kScoredRows} * config.vocab_size * sizeof(float);
 }
 
 uint64_t Batcher::LeastBytes(const Model& model, const Executor& executor,
@@ -22,41 +23,60 @@ uint64_t Batcher::LeastBytes(const Model& model, const Executor& executor,
   const SessionOptions sequence = SequenceOptions(options);
   return SequencePool::SequenceBytes(model, sequence) +
          SequencePool::CheckpointBytes(model, sequence) +
-         MostLogits(model, executor, options);
+         MostLogits(model.config(), executor.few_rows(), options);
+}
+
+absl::StatusOr<std::unique_ptr<MemoryAccount>> Batcher::OpenAccount(
+    const Model& model, const Executor& executor,
+    const EngineOptions& options) {
+  std::shared_ptr<MemoryBudget::Impl> budget;
+  if (options.budget.has_value()) {
+    budget = options.budget->impl();
+  } else {
+    budget = std::make_shared<MemoryBudget::Impl>(0);
+  }
+  const bool embeds = model.config().pooling != Pooling::kNone;
+  const uint64_t base =
+      embeds ? 0 : MostLogits(model.config(), executor.few_rows(), options);
+  const uint64_t least = embeds ? 0 : LeastBytes(model, executor, options);
+  auto account = std::make_unique<MemoryAccount>(
+      std::move(budget), options.max_bytes, base, least);
+  GEMMA_RETURN_IF_ERROR(account->Join());
+  return account;
 }
 
 void Batcher::SetOtherBytes(uint64_t bytes) {
   other_bytes_ = bytes;
-  LimitPool();
+  const MemoryAccount::Lock lock(account_);
+  CountMemory();
 }
 
-void Batcher::LimitPool(uint64_t more) {
-  const auto rest = [](uint64_t limit, uint64_t used) {
-    return limit - std::min(used, limit);
-  };
-  uint64_t limit = rest(reuse_bytes_, other_bytes_);
-  if (max_bytes_ != 0) {
-    limit = std::min(limit, rest(max_bytes_, RunningBytes() + most_logits_ +
-                                                 other_bytes_ + more));
-  }
-  pool_.SetMaxBytes(limit, CheckpointBytes());
+void Batcher::CountMemory() {
+  pool_.SetMaxBytes(reuse_bytes_ - std::min(other_bytes_, reuse_bytes_),
+                    CheckpointBytes());
+  account_.SetHeld(most_logits_ + RunningBytes() + CheckpointBytes());
+  account_.MakeRoom(0);
 }
 
 absl::Status Batcher::MakeRoom(const RunningRequest& request) {
-  if (max_bytes_ == 0) return absl::OkStatus();
   const uint64_t more = pool_.sequence_bytes() + ReservedBytes(request);
-  const uint64_t wanted =
-      RunningBytes() + most_logits_ + other_bytes_ + CheckpointBytes() + more;
-  if (wanted > max_bytes_) {
-    return absl::ResourceExhaustedError(
-        FormatText("a request needs %u bytes beside %u that are in use, "
-                   "max_bytes is %u",
-                   more, wanted - more, max_bytes_));
+  CountMemory();
+  const MemoryAccount::Room room = account_.MakeRoom(more);
+  if (room == MemoryAccount::Room::kMade) return absl::OkStatus();
+  if (room == MemoryAccount::Room::kBudgetFull &&
+      (AnyRuns() || account_.others_run())) {
+    in_line_ = true;
+    account_.WaitInLine();
   }
-  LimitPool(more);
-  // Nothing more needs to be dropped for the sequence itself.
-  LimitPool();
-  return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      FormatText("a request needs %u bytes, and the limits of the engine have "
+                 "no room for them",
+                 more));
+}
+
+void Batcher::DropOldest() {
+  pool_.DropOldest();
+  MeterKept();
 }
 
 // Choices need a checkpoint, even if no more may be kept for reuse.
@@ -93,16 +113,19 @@ uint64_t Batcher::CheckpointBytes() const {
 }
 
 void Batcher::MeterMemory() const {
-  const SequencePool::Usage kept = pool_.usage();
   Meter::Memory held = {.running_bytes = RunningBytes(),
-                        .kept_sequences = kept.sequences,
-                        .kept_tokens = kept.tokens,
-                        .pool_bytes = kept.bytes + CheckpointBytes(),
+                        .checkpoint_bytes = CheckpointBytes(),
                         .logits_bytes = logits_.capacity() * sizeof(float)};
   for (const auto& request : running_) {
     if (request->started()) held.running_tokens += request->position();
   }
   meter_.Holds(held);
+  MeterKept();
+}
+
+void Batcher::MeterKept() const {
+  const SequencePool::Usage kept = pool_.usage();
+  meter_.Keeps(kept.sequences, kept.tokens, kept.bytes);
 }
 
 }  // namespace gemma::internal

@@ -1,6 +1,7 @@
 #include "gemma/engine.h"
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <limits>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "src/batch/batcher.h"
 #include "src/batch/embed_batcher.h"
 #include "src/batch/grammar_cache.h"
+#include "src/batch/memory_account.h"
 #include "src/batch/meter.h"
 #include "src/batch/request_queue.h"
 #include "src/batch/running_request.h"
@@ -30,6 +32,12 @@
 
 namespace gemma {
 namespace {
+
+// More than Executor::few_rows, which only a loaded model knows.
+constexpr size_t kMaxFewRows = std::numeric_limits<size_t>::max();
+
+// How long an engine waits before it asks again for memory that others hold.
+constexpr std::chrono::milliseconds kMemoryPoll{5};
 
 absl::Status Check(const EngineOptions& options) {
   if (options.max_sequences < 1 || options.max_sequences > kMaxSequences) {
@@ -49,12 +57,12 @@ absl::Status Check(const EngineOptions& options) {
 
 std::unique_ptr<Schedule> NewSchedule(const Model& model, Executor& executor,
                                       const EngineOptions& options,
-                                      Meter& meter) {
+                                      Meter& meter, MemoryAccount& account) {
   if (model.config().pooling != Pooling::kNone) {
     return std::make_unique<EmbedBatcher>(model, executor, meter);
   }
   return std::make_unique<Batcher>(model, **model.tokenizer(), executor,
-                                   options, meter);
+                                   options, meter, account);
 }
 
 // Returns OK if a model that embeds texts can compute the request.
@@ -91,18 +99,6 @@ EmbedderOptions EmbedderOptionsOf(const Model& model,
   return {std::min(options.max_tokens, MaxPooledTokens(model.config()))};
 }
 
-// One request always fits beside the grammars.
-uint64_t MostGrammarBytes(const Model& model, const Executor& executor,
-                          const EngineOptions& options) {
-  const uint64_t most = std::min(options.grammar_bytes, options.reuse_bytes);
-  if (options.max_bytes == 0) return most;
-  if (model.config().pooling != Pooling::kNone) {
-    return std::min(most, options.max_bytes);
-  }
-  return std::min(
-      most, options.max_bytes - Batcher::LeastBytes(model, executor, options));
-}
-
 }  // namespace
 
 // Shared by the engine and its thread, so that functions of requests may
@@ -111,15 +107,17 @@ class Engine::Impl {
  public:
   // `embedder`: for a model that embeds texts.
   Impl(const Model& model, Executor& executor, const EngineOptions& options,
-       std::optional<Embedder> embedder)
+       std::unique_ptr<MemoryAccount> account, std::optional<Embedder> embedder)
       : model_(model),
         executor_(executor),
         options_(options),
         embedder_(std::move(embedder)),
+        account_(std::move(account)),
         max_rows_(executor.max_rows()),
         meter_(options),
-        grammars_(MostGrammarBytes(model, executor, options), meter_),
-        schedule_(NewSchedule(model, executor, options, meter_)),
+        grammars_(std::min(options.grammar_bytes, options.reuse_bytes), meter_,
+                  *account_),
+        schedule_(NewSchedule(model, executor, options, meter_, *account_)),
         queue_(options.max_queued, options.max_queued_per_client) {}
 
   // Throws if no thread can be started.
@@ -228,6 +226,11 @@ class Engine::Impl {
   // Waits for something to do. Returns false when the engine stops.
   bool Wait() {
     std::unique_lock lock(mutex_);
+    if (schedule_->waits_for_memory()) {
+      // Meanwhile requests may be cancelled, of which nobody tells.
+      wake_.wait_for(lock, kMemoryPoll, [this] { return stop_; });
+      return !stop_;
+    }
     wake_.wait(lock, [this] {
       return stop_ || !queue_.empty() || schedule_->num_running() != 0;
     });
@@ -278,6 +281,7 @@ class Engine::Impl {
   const Executor& executor_;
   const EngineOptions options_;
   const std::optional<Embedder> embedder_;
+  const std::unique_ptr<MemoryAccount> account_;
   const size_t max_rows_;  // of a pass
   Meter meter_;
   GrammarCache grammars_;
@@ -310,8 +314,10 @@ absl::StatusOr<Engine> Engine::Create(const Model& model,
     if (!embedder.has_value()) {
       GEMMA_RETURN_IF_ERROR(CheckMaxBytes(model, *executor, options));
     }
-    auto impl =
-        std::make_shared<Impl>(model, *executor, options, std::move(embedder));
+    GEMMA_ASSIGN_OR_RETURN(std::unique_ptr<MemoryAccount> account,
+                           Batcher::OpenAccount(model, *executor, options));
+    auto impl = std::make_shared<Impl>(model, *executor, options,
+                                       std::move(account), std::move(embedder));
     try {
       Impl::Start(impl);
     } catch (const std::system_error& error) {
@@ -326,12 +332,11 @@ MemoryUse Engine::MemoryFor(const Model& model, const EngineOptions& options) {
   if (model.config().pooling != Pooling::kNone) {
     return Embedder::MemoryFor(model, EmbedderOptionsOf(model, options));
   }
-  MemoryUse use =
-      model.MemoryFor(Batcher::SequenceOptions(options), options.max_sequences);
-  // The logits of a pass: of each answer, and of a piece of a prompt.
-  use.scratch =
-      Sum({use.scratch, Product({Sum({options.max_sequences, 1}),
-                                 model.config().vocab_size, sizeof(float)})});
+  const SessionOptions sequence = Batcher::SequenceOptions(options);
+  MemoryUse use = model.MemoryFor(sequence, options.max_sequences);
+  use.scratch = Sum(
+      {use.scratch, Batcher::MostLogits(model.config(), kMaxFewRows, options)});
+  use.checkpoints = SequencePool::CheckpointBytes(model, sequence);
   return use;
 }
 

@@ -30,22 +30,34 @@ std::string KeyOf(const GrammarSource& source) {
 
 }  // namespace
 
+GrammarCache::GrammarCache(uint64_t max_bytes, Meter& meter,
+                           MemoryAccount& account)
+    : max_bytes_(max_bytes), meter_(meter), account_(account) {
+  const MemoryAccount::Lock lock(account_);
+  account_.Add(*this);
+}
+
+GrammarCache::~GrammarCache() {
+  const MemoryAccount::Lock lock(account_);
+  account_.Remove(*this);
+}
+
 absl::StatusOr<Grammar> GrammarCache::Get(const GrammarSource& source) {
   const std::shared_ptr<Entry> entry = EntryOf(KeyOf(source));
   const std::lock_guard lock(entry->compiling);
   if (entry->grammar.has_value()) {
-    Count(/*found=*/true);
+    meter_.Compiled(/*found=*/true);
     return *entry->grammar;
   }
   absl::StatusOr<Grammar> grammar = Grammar::FromSource(source);
   if (!grammar.ok()) {
     Forget(*entry);
-    Count(/*found=*/false);
+    meter_.Compiled(/*found=*/false);
     return grammar;
   }
   entry->grammar = *grammar;
   Keep(entry, grammar->bytes() + entry->key.capacity() + sizeof(Entry));
-  Count(/*found=*/false);
+  meter_.Compiled(/*found=*/false);
   return grammar;
 }
 
@@ -68,27 +80,30 @@ std::shared_ptr<GrammarCache::Entry> GrammarCache::EntryOf(
   } else {
     entries_.splice(entries_.begin(), entries_, found);
   }
+  entries_.front()->used = account_.Now();
   return entries_.front();
 }
 
 void GrammarCache::Keep(const std::shared_ptr<Entry>& entry, uint64_t bytes) {
+  const MemoryAccount::Lock account_lock(account_);
+  const bool has_room = bytes <= max_bytes_ &&
+                        account_.MakeRoom(bytes) == MemoryAccount::Room::kMade;
   const std::lock_guard lock(mutex_);
   // Another thread may have forgotten the entry.
   const auto place = std::find(entries_.begin(), entries_.end(), entry);
   if (place == entries_.end()) return;
-  if (bytes > max_bytes_) {
+  if (!has_room) {
     entries_.erase(place);
     return;
   }
-  // Entries without bytes are being compiled by other threads.
-  for (auto it = entries_.end(); bytes_ > max_bytes_ - bytes;) {
-    --it;
-    if ((*it)->bytes == 0) continue;
-    bytes_ -= (*it)->bytes;
-    it = entries_.erase(it);
+  while (bytes_ > max_bytes_ - bytes) {
+    const auto oldest = Oldest();
+    bytes_ -= (*oldest)->bytes;
+    entries_.erase(oldest);
   }
   entry->bytes = bytes;
   bytes_ += bytes;
+  Count();
 }
 
 void GrammarCache::Forget(const Entry& entry) {
@@ -96,12 +111,35 @@ void GrammarCache::Forget(const Entry& entry) {
   entries_.remove_if([&](const auto& kept) { return kept.get() == &entry; });
 }
 
-void GrammarCache::Count(bool found) {
+GrammarCache::Entries::const_iterator GrammarCache::Oldest() const {
+  // Entries without bytes are being compiled by other threads.
+  auto it = entries_.end();
+  while (it != entries_.begin()) {
+    if ((*--it)->bytes != 0) return it;
+  }
+  return entries_.end();
+}
+
+std::optional<uint64_t> GrammarCache::oldest() const {
   const std::lock_guard lock(mutex_);
+  const auto oldest = Oldest();
+  if (oldest == entries_.end()) return std::nullopt;
+  return (*oldest)->used;
+}
+
+void GrammarCache::DropOldest() {
+  const std::lock_guard lock(mutex_);
+  const auto oldest = Oldest();
+  bytes_ -= (*oldest)->bytes;
+  entries_.erase(oldest);
+  Count();
+}
+
+void GrammarCache::Count() const {
   const size_t kept = static_cast<size_t>(
       std::count_if(entries_.begin(), entries_.end(),
                     [](const auto& entry) { return entry->bytes != 0; }));
-  meter_.HoldsGrammars(kept, bytes_, found);
+  meter_.KeepsGrammars(kept, bytes_);
 }
 
 }  // namespace gemma::internal

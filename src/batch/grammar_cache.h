@@ -13,18 +13,19 @@
 
 #include "absl/status/statusor.h"
 #include "gemma/grammar.h"
+#include "src/batch/memory_account.h"
 #include "src/batch/meter.h"
 
 namespace gemma::internal {
 
 // Any thread may use it. A compiled grammar does not depend on a vocabulary;
 // what each answer makes of it for one is the answer's own.
-class GrammarCache {
+class GrammarCache : private Droppable {
  public:
-  // Keeps at most max_bytes of grammars and their sources. Tells the meter,
-  // which must outlive the cache.
-  GrammarCache(uint64_t max_bytes, Meter& meter)
-      : max_bytes_(max_bytes), meter_(meter) {}
+  // Keeps at most max_bytes of grammars and their sources, with room in the
+  // account. Tells the meter. Both must outlive the cache.
+  GrammarCache(uint64_t max_bytes, Meter& meter, MemoryAccount& account);
+  ~GrammarCache() override;
 
   // Returns the kept grammar of the source, or compiles it. Threads that ask
   // for the same source at the same time wait for one of them to compile it.
@@ -32,7 +33,7 @@ class GrammarCache {
   absl::StatusOr<Grammar> Get(const GrammarSource& source);
 
   // The bytes of what is kept, at most max_bytes.
-  uint64_t bytes() const;
+  uint64_t bytes() const override;
 
  private:
   struct Entry {
@@ -41,7 +42,9 @@ class GrammarCache {
     const std::string key;
     std::mutex compiling;  // held while the grammar is compiled; guards it
     std::optional<Grammar> grammar;
-    uint64_t bytes = 0;  // 0 until the grammar is kept; guarded by mutex_
+    // These are guarded by mutex_.
+    uint64_t bytes = 0;  // 0 until the grammar is kept
+    uint64_t used = 0;   // when; see MemoryAccount::Now
   };
   using Entries = std::list<std::shared_ptr<Entry>>;
 
@@ -51,11 +54,18 @@ class GrammarCache {
   // Keeps a compiled grammar within the limit, or forgets its entry.
   void Keep(const std::shared_ptr<Entry>& entry, uint64_t bytes);
   void Forget(const Entry& entry);
-  // Adds up what is kept. `found`: as in Meter.
-  void Count(bool found);
+  // Tells the meter what is kept. Needs mutex_.
+  void Count() const;
+
+  // Droppable, with the lock of the account, which comes before mutex_.
+  std::optional<uint64_t> oldest() const override;
+  void DropOldest() override;
+  // The least recently used grammar that is kept. Needs mutex_.
+  Entries::const_iterator Oldest() const;
 
   const uint64_t max_bytes_;
   Meter& meter_;
+  MemoryAccount& account_;
   mutable std::mutex mutex_;  // guards the fields below
   Entries entries_;           // most recently used first
   uint64_t bytes_ = 0;        // of all entries

@@ -79,17 +79,26 @@ void Meter::Holds(const Memory& memory) {
   const std::lock_guard lock(mutex_);
   now_.running_tokens = memory.running_tokens;
   now_.running_bytes = memory.running_bytes;
-  now_.kept_sequences = memory.kept_sequences;
-  now_.kept_tokens = memory.kept_tokens;
   now_.logits_bytes = memory.logits_bytes;
-  pool_bytes_ = memory.pool_bytes;
+  checkpoint_bytes_ = memory.checkpoint_bytes;
 }
 
-void Meter::HoldsGrammars(size_t grammars, uint64_t bytes, bool found) {
+void Meter::Keeps(size_t sequences, uint64_t tokens, uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  now_.kept_sequences = sequences;
+  now_.kept_tokens = tokens;
+  kept_bytes_ = bytes;
+}
+
+void Meter::Compiled(bool found) {
+  const std::lock_guard lock(mutex_);
+  ++(found ? now_.grammar_hits : now_.grammar_misses);
+}
+
+void Meter::KeepsGrammars(size_t grammars, uint64_t bytes) {
   const std::lock_guard lock(mutex_);
   now_.grammars = grammars;
   now_.grammar_bytes = bytes;
-  ++(found ? now_.grammar_hits : now_.grammar_misses);
 }
 
 }  // namespace gemma::internal

@@ -26,7 +26,8 @@ class Meter {
   EngineSnapshot Get() const {
     const std::lock_guard lock(mutex_);
     EngineSnapshot snapshot = now_;
-    snapshot.reuse_bytes = pool_bytes_ + snapshot.grammar_bytes;
+    snapshot.reuse_bytes =
+        checkpoint_bytes_ + kept_bytes_ + snapshot.grammar_bytes;
     snapshot.bytes =
         snapshot.running_bytes + snapshot.reuse_bytes + snapshot.logits_bytes;
     return snapshot;
@@ -57,22 +58,25 @@ class Meter {
   struct Memory {
     uint64_t running_tokens = 0;
     uint64_t running_bytes = 0;
-    size_t kept_sequences = 0;
-    uint64_t kept_tokens = 0;
-    uint64_t pool_bytes = 0;  // kept sequences and all checkpoints
+    uint64_t checkpoint_bytes = 0;  // of running requests
     uint64_t logits_bytes = 0;
   };
   void Holds(const Memory& memory);
+  // Sequences that are kept, with their checkpoints.
+  void Keeps(size_t sequences, uint64_t tokens, uint64_t bytes);
 
-  // The memory of grammars, after Engine::Compile found one or made one.
-  void HoldsGrammars(size_t grammars, uint64_t bytes, bool found);
+  // Engine::Compile found a grammar or made one.
+  void Compiled(bool found);
+  // Grammars that are kept.
+  void KeepsGrammars(size_t grammars, uint64_t bytes);
 
  private:
   void End(Stage stage, std::optional<StopReason> reason);
 
-  mutable std::mutex mutex_;  // guards the numbers
-  EngineSnapshot now_;        // without reuse_bytes and bytes
-  uint64_t pool_bytes_ = 0;   // as in Memory
+  mutable std::mutex mutex_;       // guards the numbers
+  EngineSnapshot now_;             // without reuse_bytes and bytes
+  uint64_t checkpoint_bytes_ = 0;  // as in Memory
+  uint64_t kept_bytes_ = 0;        // of kept sequences
 };
 
 }  // namespace gemma::internal

@@ -19,6 +19,8 @@ class Schedule {
   virtual ~Schedule() = default;
 
   virtual size_t num_running() const = 0;
+  // Whether all its requests wait for memory that other engines hold.
+  virtual bool waits_for_memory() const { return false; }
 
   // Takes these bytes from the limits, because other things are kept.
   virtual void SetOtherBytes(uint64_t bytes) = 0;

@@ -26,9 +26,10 @@ size_t ReusablePrefix(size_t shared, const PromptPieces& pieces,
 }
 
 SequencePool::SequencePool(const Model& model, const SessionOptions& options,
-                           uint64_t max_bytes)
+                           uint64_t max_bytes, MemoryAccount& account)
     : model_(model),
       options_(options),
+      account_(account),
       max_bytes_(max_bytes),
       sequence_bytes_(SequenceBytes(model, options)),
       checkpoint_bytes_(CheckpointBytes(model, options)) {}
@@ -107,7 +108,7 @@ void SequencePool::Keep(Session session, const PromptPieces& pieces,
     impl.DropOldestCheckpoint();
   }
   MakeRoom(others + Bytes(session));
-  kept_.push_front({std::move(session), pieces});
+  kept_.push_front({std::move(session), pieces, account_.Now()});
 }
 
 void SequencePool::Checkpoint(Session::Impl& sequence, size_t checkpoints) {

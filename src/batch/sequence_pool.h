@@ -6,10 +6,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <optional>
 
 #include "absl/status/statusor.h"
 #include "gemma/session.h"
 #include "gemma/words.h"
+#include "src/batch/memory_account.h"
 #include "src/generate/prompt_pieces.h"
 #include "src/session/session_impl.h"
 
@@ -34,14 +36,16 @@ class SequencePool {
   // The bytes of a checkpoint of a sequence.
   static uint64_t CheckpointBytes(const Model& model, SessionOptions options);
 
-  // Keeps sequences with these options, at most max_bytes in total.
+  // Keeps sequences with these options, at most max_bytes in total. `account`
+  // knows the time, and must outlive the pool.
   SequencePool(const Model& model, const SessionOptions& options,
-               uint64_t max_bytes);
+               uint64_t max_bytes, MemoryAccount& account);
 
-  // A kept sequence, and how its prompt was cut into passes.
+  // A kept sequence, how its prompt was cut into passes, and when it was used.
   struct Kept {
     Session session;
     PromptPieces pieces;
+    uint64_t used = 0;
   };
   // The part of a prompt that can be reused.
   struct Prefix {
@@ -53,6 +57,7 @@ class SequencePool {
   Prefix Find(const Words& prompt, const PromptPieces& pieces);
   // Makes the kept sequence of `prefix` the last that is dropped.
   void Touch(const Prefix& prefix) {
+    prefix.kept->used = account_.Now();
     kept_.splice(kept_.begin(), kept_, prefix.kept);
   }
 
@@ -84,6 +89,12 @@ class SequencePool {
     uint64_t bytes = 0;
   };
   Usage usage() const;
+  // When the least recently used one was used; nothing if none is kept.
+  std::optional<uint64_t> oldest() const {
+    if (kept_.empty()) return std::nullopt;
+    return kept_.back().used;
+  }
+  void DropOldest() { kept_.pop_back(); }
   // The caches of any sequence.
   uint64_t sequence_bytes() const { return sequence_bytes_; }
   uint64_t checkpoint_bytes() const { return checkpoint_bytes_; }
@@ -104,6 +115,7 @@ class SequencePool {
 
   const Model model_;
   const SessionOptions options_;
+  MemoryAccount& account_;
   uint64_t max_bytes_;
   const uint64_t sequence_bytes_;  // without checkpoints
   const uint64_t checkpoint_bytes_;

@@ -29,12 +29,13 @@ bool Matches(const absl::StatusOr<Grammar>& grammar, std::string_view text) {
 // A cache and what its meter says.
 struct Cache {
   explicit Cache(uint64_t max_bytes)
-      : meter(EngineOptions()), grammars(max_bytes, meter) {}
+      : meter(EngineOptions()), grammars(max_bytes, meter, account) {}
   absl::StatusOr<Grammar> Get(const GrammarSource& source) {
     return grammars.Get(source);
   }
   uint64_t hits() const { return meter.Get().grammar_hits; }
 
+  MemoryAccount account{std::make_shared<MemoryBudget::Impl>(0), 0, 0, 0};
   Meter meter;
   GrammarCache grammars;
 };

@@ -21,9 +21,11 @@ namespace gemma::internal {
 class Steps {
  public:
   explicit Steps(const Model& model, const EngineOptions& options = {})
-      : meter_(options),
+      : account_(
+            *Batcher::OpenAccount(model, **model.impl().executor(), options)),
+        meter_(options),
         batcher_(model, **model.tokenizer(), **model.impl().executor(), options,
-                 meter_) {}
+                 meter_, *account_) {}
 
   // A request; Result() is its answer.
   size_t Add(Request request) {
@@ -36,6 +38,7 @@ class Steps {
     return states_.size() - 1;
   }
   void Step() { batcher_.Step(); }
+  bool waits_for_memory() const { return batcher_.waits_for_memory(); }
   EngineSnapshot Snapshot() const { return meter_.Get(); }
   size_t Finish() {
     size_t steps = 0;
@@ -52,6 +55,7 @@ class Steps {
   }
 
  private:
+  std::unique_ptr<MemoryAccount> account_;
   Meter meter_;
   Batcher batcher_;
   std::vector<std::shared_ptr<Ticket::State>> states_;
