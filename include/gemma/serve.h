@@ -16,6 +16,7 @@
 #include "gemma/export.h"
 #include "gemma/model.h"
 
+#include "gemma/sparse_autoencoder.h"
 namespace gemma {
 
 // Names and values of headers, in order.
@@ -102,6 +103,12 @@ struct ServedModel {
   std::string name;  // in requests and in /v1/models
   Model model;       // one that continues texts, or one that embeds them
   EngineOptions options = {};  // of the engine
+// An autoencoder that a server offers with a model.
+struct ServedAutoencoder {
+  std::string name;               // in requests and in /v1/models
+  SparseAutoencoder autoencoder;  // one that fits the model
+};
+
   // The model is a ShieldGemma: it also answers /v1/moderations.
   bool moderates = false;
 };
@@ -109,6 +116,8 @@ struct ServedModel {
 // Answers requests with one engine for each model. Has no thread of its own
 // besides those of the engines, opens no file and no connection, and never runs
 // the text of a request as a template or a command. Any thread may call its
+  // They show features of texts (/v1/features) and steer answers (`steer`).
+  std::vector<ServedAutoencoder> autoencoders = {};
 // functions.
 //
 //   GET  /health               200 while the process lives
@@ -126,6 +135,7 @@ struct ServedModel {
 //   POST /v1/moderations       whether texts violate policies
 //
 // Requests and responses have the fields of OpenAI's API, and more;
+//   POST /v1/features          the features of a text's tokens
 // src/serve/README.md lists them. A field that would change the answer and is
 // not done is refused with status 400, whose error names it; so is a field that
 // the server does not know. Texts never become control tokens. Errors have the
@@ -142,7 +152,10 @@ class GEMMA_EXPORT Server {
   Server& operator=(Server&&) noexcept;
 
   // Adds a model. Fails as the Create of Engine, Embedder or Classifier does,
-  // and with AlreadyExists if another model has this name.
+  // with AlreadyExists if another model has this name, and with InvalidArgument
+  // if an autoencoder does not fit the model or two have one name;
+  // ResourceExhausted if ServerOptions::max_memory_bytes has no room for it and
+  // for a request of each model.
   absl::Status Add(ServedModel model);
 
   // All models are there: from now on the server is ready. Before that, it

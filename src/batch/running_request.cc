@@ -150,7 +150,8 @@ void RunningRequest::Call(absl::FunctionRef<void()> body) {
 }
 
 void RunningRequest::Fail(absl::Status status) {
-  status_ = session_.has_value()
+  // A tap may make numbers that are not finite; then no weight is at fault.
+  status_ = session_.has_value() && !has_tap()
                 ? session_->model().impl().WithBadWeight(std::move(status))
                 : std::move(status);
   ended_ = true;

@@ -43,6 +43,8 @@ absl::Status Infill(const std::shared_ptr<Served>& served, Call& call,
                     Fields& fields);
 absl::Status ScoreChoices(const std::shared_ptr<Served>& served, Call& call,
                           Fields& fields);
+absl::Status ShowFeatures(const std::shared_ptr<Served>& served, Call& call,
+                          Fields& fields);
 
 // The routes of an embedder, and of a ShieldGemma.
 absl::Status Embed(const std::shared_ptr<Served>& served, Call& call,

@@ -2,16 +2,43 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "gemma/feature_tap.h"
 #include "gemma/session.h"
+#include "src/base/messages.h"
 #include "src/base/status_macros.h"
 
 namespace gemma::internal {
+namespace {
+
+absl::Status CheckAutoencoders(const ServedModel& served) {
+  const std::vector<ServedAutoencoder>& all = served.autoencoders;
+  for (auto one = all.begin(); one != all.end(); ++one) {
+    absl::Status status = CheckFits(served.model, one->autoencoder);
+    if (served.model.config().pooling != Pooling::kNone) {
+      status = absl::InvalidArgumentError(
+          "the model embeds texts, wanted one that continues them");
+    }
+    for (auto other = all.begin(); other != one; ++other) {
+      if (other->name != one->name) continue;
+      status = absl::InvalidArgumentError("two autoencoders have this name");
+    }
+    if (status.ok()) continue;
+    return absl::Status(
+        status.code(), absl::StrCat("the autoencoder ", Quoted(one->name), ": ",
+                                    status.message()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 Served::Served(ServedModel from, const Tokenizer& its_tokenizer,
                const ServerOptions& options)
     : name(std::move(from.name)),
       model(from.model),
       engine_options(from.options),
+      autoencoders(std::move(from.autoencoders)),
       tokenizer(its_tokenizer),
       turns(model.chat_template()),
       weights_bytes(model.MemoryFor(SessionOptions()).weights),
@@ -21,6 +48,7 @@ absl::StatusOr<std::shared_ptr<Served>> Served::Create(
     ServedModel from, const ServerOptions& options) {
   const bool moderates = from.moderates;
   GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, from.model.tokenizer());
+  GEMMA_RETURN_IF_ERROR(CheckAutoencoders(from));
   auto served = std::make_shared<Served>(std::move(from), *tokenizer, options);
   if (served->model.config().pooling != Pooling::kNone) {
     GEMMA_ASSIGN_OR_RETURN(served->embedder, Embedder::Create(served->model));

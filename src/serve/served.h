@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "gemma/chat_template.h"
@@ -46,6 +47,7 @@ struct Served {
   const absl::StatusOr<ChatTemplate> turns;
   const uint64_t weights_bytes;
   Admission admission;
+  const std::vector<ServedAutoencoder> autoencoders;
   Metrics metrics;
   std::optional<Engine> engine;
   // The prompts and sizes of a model that embeds.

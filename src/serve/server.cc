@@ -21,6 +21,7 @@
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/serve/call.h"
+#include "src/serve/request/feature_fields.h"
 
 namespace gemma {
 namespace {
@@ -100,6 +101,7 @@ constexpr ModelRoute kModelRoutes[] = {
     {"/v1/embeddings", Embeds, Embed},
     {"/v1/moderations", Moderates, Moderate},
     {"/v1/score", Answers, ScoreChoices},
+    {"/v1/features", Answers, ShowFeatures},
     {"/infill", Answers, Infill},
     {"/tokenize", Answers, Tokenize},
     {"/detokenize", Answers, Detokenize},
@@ -137,6 +139,14 @@ void WriteModel(const Served& served, int64_t created, JsonWriter& json) {
   json.Member("tool_dialect", ToolDialectName(served.tool_dialect()));
   json.Key("sampling");
   WriteDefaults(json);
+  if (!served.autoencoders.empty()) {
+    json.Key("autoencoders").Array();
+    for (const ServedAutoencoder& one : served.autoencoders) {
+      WriteAutoencoder(one, json.Object());
+      json.Close();
+    }
+    json.Close();
+  }
   json.Close();
 }
 

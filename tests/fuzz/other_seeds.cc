@@ -203,6 +203,12 @@ void WriteServe(const std::string& folder) {
 "tool","tool_call_id":"1","content":"r"}],"max_tokens":20,"tools":[{"type":
 "function","function":{"name":"g"}}],"tool_choice":{"type":"function",
 "function":{"name":"g"}},"stop":["x"]})",
+      R"(/v1/features
+{"model":"a","input":"the us","autoencoders":["s"],"top_k":2,"features":[1,5],
+"steer":[{"feature":3,"strength":4.5}]})",
+      R"(/v1/completions
+{"model":"a","prompt":"the","max_tokens":2,"steer":[{"autoencoder":"s",
+"feature":3,"ablate":true},{"feature":1,"strength":-9}]})",
   };
   size_t number = 0;
   for (const std::string_view request : requests) {

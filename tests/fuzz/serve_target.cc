@@ -32,8 +32,15 @@ Server MakeServer() {
         std::pair("b", ToyPath("gemma4_chat")),
         std::pair("c", files + "gemma_embedding.gguf"),
         std::pair("d", ToyPath("gemma_fill"))}) {
-    const absl::Status added =
-        server->Add({name, LoadOrDie(path, load), options, false});
+    ServedModel served = {name, LoadOrDie(path, load), options};
+    if (served.name == "a") {
+      absl::StatusOr<SparseAutoencoder> autoencoder = SparseAutoencoder::Load(
+          GEMMA_TESTDATA_DIR
+          "/scope/gemma-scope-mixed-pt-res/layer_1/width_16/average_l0_4");
+      Require(autoencoder.ok(), autoencoder.status().message());
+      served.autoencoders.push_back({"s", *std::move(autoencoder)});
+    }
+    const absl::Status added = server->Add(std::move(served));
     Require(added.ok(), absl::StrCat(path, ": ", added.message()));
   }
   server->Open();

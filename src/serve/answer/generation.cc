@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "gemma/error_reason.h"
 #include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 #include "src/serve/answer/token_text.h"
@@ -107,6 +108,7 @@ Request Generation::RequestOf(size_t choice) {
   request.options = fields.options;
   request.options.sampling.seed += choice % fields.n;
   request.options.deadline = asked_.deadline;
+  request.tap = asked_.tap;
   // Readers of scored prompts count on an entry after them.
   request.options.score_prompt = asked_.scores_prompt;
   request.options.score_stop = asked_.scores_prompt;
@@ -161,6 +163,12 @@ void Generation::OnDone(size_t choice, absl::StatusOr<Completion> answer) {
   }
   asked_.place.LeaveOne();
   const absl::Status status = NoThrow([&]() -> absl::Status {
+    if (asked_.tap && ReasonOf(answer.status()) == ErrorReason::kNotFinite) {
+      return AtParam(absl::InvalidArgumentError(
+                         "'steer' makes logits that are not finite, wanted "
+                         "smaller strengths"),
+                     "steer");
+    }
     GEMMA_RETURN_IF_ERROR(answer.status());
     GenerateStats& stats = answer->stats;
     if (!failed_) TakeEnd(choices_[choice], stats.stop_reason);

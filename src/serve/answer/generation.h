@@ -37,6 +37,7 @@ struct Asked {
   std::string client;
   Admission::Place place;  // of the choices
   std::optional<std::chrono::steady_clock::time_point> deadline;
+  TapFunction tap;  // steers each answer; may be empty
 };
 
 // Gives each choice to the engine as a request, and what comes to the writer,

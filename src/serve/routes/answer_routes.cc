@@ -13,6 +13,7 @@
 #include "src/serve/request/chat_messages.h"
 #include "src/serve/request/chat_request.h"
 #include "src/serve/request/completion_request.h"
+#include "src/serve/request/feature_fields.h"
 #include "src/serve/start.h"
 
 namespace gemma::internal {
@@ -20,6 +21,7 @@ namespace gemma::internal {
 absl::Status Chat(const std::shared_ptr<Served>& served, Call& call,
                   Fields& fields) {
   GEMMA_RETURN_IF_ERROR(NeedAnswers(*served));
+  GEMMA_ASSIGN_OR_RETURN(TapFunction tap, ReadSteering(*served, fields));
   GEMMA_ASSIGN_OR_RETURN(ChatRequest request,
                          ReadChatRequest(served->model.config(),
                                          call.options.max_choices, fields));
@@ -42,6 +44,7 @@ absl::Status Chat(const std::shared_ptr<Served>& served, Call& call,
   const bool logprobs = request.answer.logprobs;
   Asked asked = AskedOf(call, std::move(place), std::move(request.answer));
   asked.prompts.push_back(*std::move(tokens));
+  asked.tap = std::move(tap);
   if (asked.fields.form.has_value()) {
     asked.dialect = asked.fields.form->source.rules.dialect;
   }
@@ -57,6 +60,7 @@ absl::Status Chat(const std::shared_ptr<Served>& served, Call& call,
 absl::Status Complete(const std::shared_ptr<Served>& served, Call& call,
                       Fields& fields) {
   GEMMA_RETURN_IF_ERROR(NeedAnswers(*served));
+  GEMMA_ASSIGN_OR_RETURN(TapFunction tap, ReadSteering(*served, fields));
   GEMMA_ASSIGN_OR_RETURN(
       CompletionRequest request,
       ReadCompletionRequest(served->model.config(), call.options.max_choices,
@@ -73,6 +77,7 @@ absl::Status Complete(const std::shared_ptr<Served>& served, Call& call,
       .logprobs = request.answer.logprobs,
       .num_alternatives = request.answer.options.num_alternatives};
   Asked asked = AskedOf(call, std::move(place), std::move(request.answer));
+  asked.tap = std::move(tap);
   asked.scores_prompt = request.echo && style.logprobs;
   for (TextPrompt& prompt : request.prompts) {
     if (asked.scores_prompt && !asked.fields.options.prompt_only &&

@@ -12,6 +12,7 @@
 #include "src/base/status_macros.h"
 #include "src/serve/answer/generation.h"
 #include "src/serve/api_error.h"
+#include "src/serve/request/feature_fields.h"
 #include "src/serve/start.h"
 
 namespace gemma::internal {
@@ -255,6 +256,7 @@ absl::Status EncodeGap(const Tokenizer& tokenizer, InfillRequest& request,
 absl::Status Infill(const std::shared_ptr<Served>& served, Call& call,
                     Fields& fields) {
   GEMMA_RETURN_IF_ERROR(NeedAnswers(*served));
+  GEMMA_ASSIGN_OR_RETURN(TapFunction tap, ReadSteering(*served, fields));
   GEMMA_ASSIGN_OR_RETURN(InfillRequest request,
                          ReadInfillRequest(served->model.config(),
                                            call.options.max_choices, fields));
@@ -266,6 +268,7 @@ absl::Status Infill(const std::shared_ptr<Served>& served, Call& call,
   ResponseHead head = HeadOf(*served, call, "infill", request.answer);
   Asked asked = AskedOf(call, std::move(place), std::move(request.answer));
   asked.prompts.push_back(std::move(tokens));
+  asked.tap = std::move(tap);
   return Generation::Start(served, std::move(asked), call.out,
                            std::make_unique<InfillWriter>(
                                std::move(head), call.out, n, served->context()),
