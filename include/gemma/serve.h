@@ -4,6 +4,7 @@
 #define GEMMA_SERVE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -15,8 +16,8 @@
 #include "gemma/engine.h"
 #include "gemma/export.h"
 #include "gemma/model.h"
-
 #include "gemma/sparse_autoencoder.h"
+
 namespace gemma {
 
 // Names and values of headers, in order.
@@ -84,6 +85,10 @@ struct ServerOptions {
   size_t max_body_bytes = size_t{8} << 20;
   // The most bytes of the bodies of requests that wait or run, for each model.
   size_t max_waiting_bytes = size_t{256} << 20;
+  // The most bytes of memory for all models together: what a MemoryBudget
+  // counts, and weights that are not in a mapped file, scratch memory of
+  // passes, sessions of classifiers and autoencoders; 0: no limit.
+  uint64_t max_memory_bytes = 0;
   // The most bytes of a stream that wait for Exchange::Take. A reader that is
   // slower loses its own request: the stream ends with an error.
   size_t max_stream_bytes = size_t{4} << 20;
@@ -98,26 +103,26 @@ struct ServerOptions {
   double max_seconds = 0;
 };
 
-// A model that a server offers.
-struct ServedModel {
-  std::string name;  // in requests and in /v1/models
-  Model model;       // one that continues texts, or one that embeds them
-  EngineOptions options = {};  // of the engine
 // An autoencoder that a server offers with a model.
 struct ServedAutoencoder {
   std::string name;               // in requests and in /v1/models
   SparseAutoencoder autoencoder;  // one that fits the model
 };
 
+// A model that a server offers.
+struct ServedModel {
+  std::string name;  // in requests and in /v1/models
+  Model model;       // one that continues texts, or one that embeds them
+  EngineOptions options = {};  // of the engine
   // The model is a ShieldGemma: it also answers /v1/moderations.
   bool moderates = false;
+  // They show features of texts (/v1/features) and steer answers (`steer`).
+  std::vector<ServedAutoencoder> autoencoders = {};
 };
 
 // Answers requests with one engine for each model. Has no thread of its own
 // besides those of the engines, opens no file and no connection, and never runs
 // the text of a request as a template or a command. Any thread may call its
-  // They show features of texts (/v1/features) and steer answers (`steer`).
-  std::vector<ServedAutoencoder> autoencoders = {};
 // functions.
 //
 //   GET  /health               200 while the process lives
@@ -130,12 +135,12 @@ struct ServedAutoencoder {
 //   POST /v1/completions       continues texts, or fills gaps (suffix)
 //   POST /v1/chat/completions  answers chats
 //   POST /v1/score             the probabilities that given texts follow
+//   POST /v1/features          the features of a text's tokens
 //   POST /infill               fills a gap, as editors ask for it
 //   POST /v1/embeddings        texts as vectors
 //   POST /v1/moderations       whether texts violate policies
 //
 // Requests and responses have the fields of OpenAI's API, and more;
-//   POST /v1/features          the features of a text's tokens
 // src/serve/README.md lists them. A field that would change the answer and is
 // not done is refused with status 400, whose error names it; so is a field that
 // the server does not know. Texts never become control tokens. Errors have the

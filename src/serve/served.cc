@@ -45,7 +45,7 @@ Served::Served(ServedModel from, const Tokenizer& its_tokenizer,
       admission(from.options, options.max_waiting_bytes) {}
 
 absl::StatusOr<std::shared_ptr<Served>> Served::Create(
-    ServedModel from, const ServerOptions& options) {
+    ServedModel from, const ServerOptions& options, MemoryBudget budget) {
   const bool moderates = from.moderates;
   GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, from.model.tokenizer());
   GEMMA_RETURN_IF_ERROR(CheckAutoencoders(from));
@@ -67,9 +67,11 @@ absl::StatusOr<std::shared_ptr<Served>> Served::Create(
         served->classifier,
         Classifier::Create(served->model, std::move(classifier)));
   }
+  GEMMA_RETURN_IF_ERROR(served->Reserve(budget));
   // The engine's queue also holds requests that are about to run, and the
   // admission has counted those that wait.
   EngineOptions engine = served->engine_options;
+  engine.budget = std::move(budget);
   engine.max_queued += engine.max_sequences;
   engine.max_queued_per_client += engine.max_sequences;
   if (moderates) {
@@ -79,6 +81,32 @@ absl::StatusOr<std::shared_ptr<Served>> Served::Create(
   }
   GEMMA_ASSIGN_OR_RETURN(served->engine, Engine::Create(served->model, engine));
   return served;
+}
+
+absl::Status Served::Reserve(MemoryBudget& budget) {
+  if (embedder.has_value()) {
+    const MemoryUse use = Embedder::MemoryFor(model, {embedder->max_tokens()});
+    scratch_bytes = use.cache + use.scratch;
+  } else {
+    scratch_bytes = model.MemoryFor(SessionOptions()).scratch;
+  }
+  if (classifier.has_value()) {
+    // The most that its session may have.
+    SessionOptions session;
+    session.max_tokens = engine_options.max_tokens;
+    session.cache_format = engine_options.cache_format;
+    scratch_bytes += model.MemoryFor(session).cache;
+  }
+  for (const ServedAutoencoder& one : autoencoders) {
+    autoencoder_bytes += one.autoencoder.memory_bytes();
+  }
+  const MemoryUse weights = model.MemoryFor(SessionOptions());
+  const absl::Status status = budget.Reserve(weights.weights - weights.mapped +
+                                             scratch_bytes + autoencoder_bytes);
+  if (status.ok()) return status;
+  return absl::Status(
+      status.code(),
+      absl::StrCat("the model '", name, "' does not fit: ", status.message()));
 }
 
 size_t Served::context() const {

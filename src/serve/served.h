@@ -14,6 +14,7 @@
 #include "gemma/classifier.h"
 #include "gemma/embedder.h"
 #include "gemma/engine.h"
+#include "gemma/memory_budget.h"
 #include "gemma/serve.h"
 #include "gemma/tokenizer.h"
 #include "src/base/internal.h"
@@ -25,8 +26,9 @@ namespace gemma::internal {
 // Requests share it, so that they may outlive the server.
 struct Served {
   // Fails as the Create of Engine, Embedder or Classifier does.
+  // Takes its memory from the budget.
   static absl::StatusOr<std::shared_ptr<Served>> Create(
-      ServedModel from, const ServerOptions& options);
+      ServedModel from, const ServerOptions& options, MemoryBudget budget);
 
   Served(ServedModel from, const Tokenizer& tokenizer,
          const ServerOptions& options);
@@ -37,17 +39,21 @@ struct Served {
   ToolDialect tool_dialect() const {
     return turns.ok() ? turns->tool_dialect() : ToolDialect::kNone;
   }
+  // Counts what the engine does not.
+  absl::Status Reserve(MemoryBudget& budget);
   // Ends all requests, and waits until they have ended.
   void Stop();
 
   const std::string name;
   const Model model;
   const EngineOptions engine_options;
+  const std::vector<ServedAutoencoder> autoencoders;
   const Tokenizer tokenizer;
   const absl::StatusOr<ChatTemplate> turns;
   const uint64_t weights_bytes;
+  uint64_t scratch_bytes = 0;  // of passes, embedders and classifiers
+  uint64_t autoencoder_bytes = 0;
   Admission admission;
-  const std::vector<ServedAutoencoder> autoencoders;
   Metrics metrics;
   std::optional<Engine> engine;
   // The prompts and sizes of a model that embeds.

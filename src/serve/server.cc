@@ -154,8 +154,10 @@ void WriteModel(const Served& served, int64_t created, JsonWriter& json) {
 
 class Server::Impl {
  public:
-  explicit Impl(ServerOptions options)
-      : options_(options), created_(std::time(nullptr)) {
+  Impl(ServerOptions options, MemoryBudget budget)
+      : options_(options),
+        budget_(std::move(budget)),
+        created_(std::time(nullptr)) {
     std::random_device device;
     random_.seed((uint64_t{device()} << 32) | device());
   }
@@ -167,7 +169,7 @@ class Server::Impl {
 
   absl::Status Add(ServedModel model) {
     GEMMA_ASSIGN_OR_RETURN(std::shared_ptr<Served> served,
-                           Served::Create(std::move(model), options_));
+                           Served::Create(std::move(model), options_, budget_));
     const std::unique_lock lock(mutex_);
     if (Find(served->name) != nullptr) {
       return absl::AlreadyExistsError(absl::StrCat(
@@ -210,7 +212,7 @@ class Server::Impl {
       GEMMA_RETURN_IF_ERROR(Need("GET", call));
       const std::shared_lock lock(mutex_);
       call.out->Respond(200, "text/plain; version=0.0.4; charset=utf-8",
-                        MetricsText(models_));
+                        MetricsText(models_, budget_));
       return absl::OkStatus();
     }
     std::string json;
@@ -351,6 +353,7 @@ class Server::Impl {
   }
 
   const ServerOptions options_;
+  const MemoryBudget budget_;  // of all models
   const int64_t created_;
   std::atomic<bool> open_ = false;
   mutable std::shared_mutex mutex_;  // guards models_
@@ -366,7 +369,9 @@ Server& Server::operator=(Server&&) noexcept = default;
 
 absl::StatusOr<Server> Server::Create(ServerOptions options) {
   return NoThrow([&]() -> absl::StatusOr<Server> {
-    return Server(std::make_shared<Impl>(options));
+    GEMMA_ASSIGN_OR_RETURN(MemoryBudget budget,
+                           MemoryBudget::Create(options.max_memory_bytes));
+    return Server(std::make_shared<Impl>(options, std::move(budget)));
   });
 }
 

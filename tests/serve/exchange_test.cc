@@ -221,7 +221,8 @@ class FailingWriter : public AnswerWriter {
 };
 
 TEST(Exchanges, ThrowingWritersEndResponses) {
-  auto served = Served::Create({"toy", Gemma3Toy(), {}}, {});
+  auto served =
+      Served::Create({"toy", Gemma3Toy(), {}}, {}, *MemoryBudget::Create());
   ASSERT_EQ(ErrorOf(served), "OK");
   std::latch ready(1);
   const auto out =

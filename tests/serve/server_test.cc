@@ -3,7 +3,9 @@
 #include "gemma/serve.h"
 
 #include <string>
+#include <string_view>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/serve/serve_client.h"
@@ -106,6 +108,30 @@ TEST(Server, FindsModelByRoute) {
   ASSERT_EQ(ErrorOf(server.Add({"other", Gemma3Toy(), {}})), "OK");
   EXPECT_THAT(Post(server, "/tokenize", {{"prompt", "the"}}).error(),
               HasSubstr("model: 'model' is missing, wanted one of"));
+}
+
+TEST(Server, LimitsMemoryOfAll) {
+  const Model model = Gemma3Toy();
+  const EngineOptions engine = {.max_tokens = 300, .max_sequences = 2};
+  const uint64_t most = Engine::MemoryFor(model, engine).total();
+  Server server = ServerOf(model, engine, {.max_memory_bytes = most});
+  const absl::Status second = server.Add({"second", model, engine});
+  EXPECT_TRUE(absl::IsResourceExhausted(second)) << second;
+  EXPECT_THAT(ErrorOf(second), StartsWith("the model 'second' does not fit"));
+  const ServeJson body = {{"prompt", "the"}, {"max_tokens", 9}, {"n", 5}};
+  EXPECT_EQ(Post(server, kTextPath, body).json["choices"].size(), 5);
+  const std::string text =
+      Pending(server, GetRequest("/metrics")).WaitForText().body;
+  const auto value = [&](std::string_view name) {
+    const size_t at = text.find(absl::StrCat("\ngemma:", name, " "));
+    EXPECT_NE(at, std::string::npos) << name;
+    return std::stod(text.substr(text.find(' ', at + 1)));
+  };
+  EXPECT_EQ(value("memory_max_bytes"), static_cast<double>(most));
+  EXPECT_LE(value("memory_bytes"), static_cast<double>(most));
+  EXPECT_GT(value("memory_bytes"),
+            static_cast<double>(model.MemoryFor(SessionOptions()).weights));
+  EXPECT_THAT(text, HasSubstr("gemma:scratch_bytes{model_name=\"toy\"}"));
 }
 
 TEST(Server, RefusesUnknownRoutes) {

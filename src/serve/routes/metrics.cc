@@ -65,6 +65,14 @@ class MetricsWriter {
     for (const auto& served : models_) Sample(*served, value(*served));
   }
 
+  // Writes a gauge of the whole server.
+  void Total(std::string_view name, std::string_view help, uint64_t value) {
+    Family(name, "gauge", help);
+    absl::StrAppend(&text_, name_, " ",
+                    JsonWriter().Value(static_cast<double>(value)).Take(),
+                    "\n");
+  }
+
   void Histograms(std::string_view name, std::string_view help,
                   Histogram Latencies::*member) {
     Family(name, "histogram", help);
@@ -180,6 +188,32 @@ void WriteReasons(MetricsWriter& out) {
   }
 }
 
+void WriteMemory(const MemoryBudget& budget, MetricsWriter& out) {
+  const auto each = [&](std::string_view name, std::string_view help,
+                        const std::function<uint64_t(const Served&)>& value) {
+    out.Each(name, "gauge", help, [&](const Served& served) {
+      return static_cast<double>(value(served));
+    });
+  };
+  each("weights_bytes", "Bytes of the model's weights.",
+       [](const Served& served) { return served.weights_bytes; });
+  each("autoencoder_bytes", "Bytes of the model's autoencoders.",
+       [](const Served& served) { return served.autoencoder_bytes; });
+  each("scratch_bytes", "Bytes that passes need beside caches and logits.",
+       [](const Served& served) { return served.scratch_bytes; });
+  each("running_cache_bytes", "Bytes of the caches of running requests.",
+       [](const Served& served) { return SnapshotOf(served).running_bytes; });
+  each("grammar_bytes", "Bytes of grammars kept for reuse.",
+       [](const Served& served) { return SnapshotOf(served).grammar_bytes; });
+  each("logits_bytes", "Bytes of the logits of passes.",
+       [](const Served& served) { return SnapshotOf(served).logits_bytes; });
+  out.Total("memory_bytes",
+            "Bytes of all models together, without mapped weights.",
+            budget.bytes());
+  out.Total("memory_max_bytes", "The limit of memory_bytes; 0: none.",
+            budget.max_bytes());
+}
+
 }  // namespace
 
 void Histogram::Add(double value) {
@@ -226,14 +260,12 @@ uint64_t Metrics::refused() const {
   return refused_;
 }
 
-std::string MetricsText(const std::vector<std::shared_ptr<Served>>& models) {
+std::string MetricsText(const std::vector<std::shared_ptr<Served>>& models,
+                        const MemoryBudget& budget) {
   MetricsWriter out(models);
   WriteCounts(out);
   WriteReasons(out);
-  out.Each("weights_bytes", "gauge", "Bytes of the model's weights.",
-           [](const Served& served) {
-             return static_cast<double>(served.weights_bytes);
-           });
+  WriteMemory(budget, out);
   out.Histograms("time_to_first_token_seconds",
                  "Seconds from the queue to the first token.",
                  &Latencies::first_token);

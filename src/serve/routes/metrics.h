@@ -12,6 +12,7 @@
 
 #include "absl/types/span.h"
 #include "gemma/engine.h"
+#include "gemma/memory_budget.h"
 
 namespace gemma::internal {
 
@@ -66,8 +67,10 @@ class Metrics {
 struct Served;
 
 // Returns the metrics of the models in Prometheus's text format, with the names
-// of vLLM after "gemma:". Never waits for a pass.
-std::string MetricsText(const std::vector<std::shared_ptr<Served>>& models);
+// of vLLM after "gemma:", and what the models hold of the budget. Never waits
+// for a pass.
+std::string MetricsText(const std::vector<std::shared_ptr<Served>>& models,
+                        const MemoryBudget& budget);
 
 }  // namespace gemma::internal
 
