@@ -23,7 +23,8 @@ namespace {
 
 LoadOptions LoadOptionsOf(const ModelOptions& options) {
   LoadOptions load;
-  load.num_threads = options.threads;
+  load.thread_pool = options.pool;
+  if (!options.pool.has_value()) load.num_threads = options.threads;
   load.num_decode_threads = options.decode_threads;
   if (options.recurrent_window == "transformers") {
     load.recurrent_window = RecurrentWindow::kTransformers;

@@ -40,6 +40,7 @@ struct ModelOptions {
   // A chat that has a model loads another; see MemoryPlan.
   bool in_chat = false;
   bool embeds = false;  // the model must embed texts, not continue them
+  std::optional<ThreadPool> pool = {};  // instead of `threads` of its own
   // Number of logits matrices, of --chunk rows each, that the command keeps.
   size_t logits = 0;
 };

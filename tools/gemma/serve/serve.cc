@@ -22,6 +22,7 @@
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/serve/http_service.h"
 #include "tools/gemma/serve/listen_socket.h"
+#include "tools/gemma/serve/serve_memory.h"
 #include "tools/gemma/serve/serve_options.h"
 #include "tools/gemma/serve/served_models.h"
 
@@ -83,8 +84,10 @@ absl::Status Serve(ServeOptions options) {
     if (!options.quiet) NoteOpenFile(options.key);
   }
   // Before models are loaded, which takes long for large ones.
-  GEMMA_ASSIGN_OR_RETURN(const std::vector<NamedModel> models,
+  GEMMA_ASSIGN_OR_RETURN(std::vector<NamedModel> models,
                          FindServedModels(options));
+  GEMMA_ASSIGN_OR_RETURN(options.core.max_memory_bytes,
+                         FitMemory(options, models));
   GEMMA_ASSIGN_OR_RETURN(Address address, Listen(options));
 
   AccessRules& access = options.http.access;
@@ -106,11 +109,15 @@ absl::Status Serve(ServeOptions options) {
       HttpService::Start(server, options.http, std::move(address.sockets),
                          std::move(tls)));
   GEMMA_ASSIGN_OR_RETURN(std::vector<ServedModel> loaded,
-                         LoadServedModels(options, models));
+                         LoadServedModels(options, std::move(models)));
   std::vector<std::string> names;
   for (ServedModel& model : loaded) {
     names.push_back(model.name);
-    GEMMA_RETURN_IF_ERROR(server.Add(std::move(model)));
+    const absl::Status added = server.Add(std::move(model));
+    if (absl::IsResourceExhausted(added)) {
+      return WithCure(added, "give more --memory, or a smaller --context");
+    }
+    GEMMA_RETURN_IF_ERROR(added);
   }
   loaded.clear();
   server.Open();
@@ -158,6 +165,7 @@ Examples:
   gemma serve gemma-3-270m
   gemma serve gemma-3-1b-it-q4 small=gemma-3-270m --port 8000
   gemma serve gemma-3-1b-it-q4 --guard shieldgemma-2b/
+  gemma serve gemma-2-2b/ --sae layer_12/width_16k/average_l0_82/params.npz:res@12
 
 )");
   command->callback([=] { *action = [=] { return Serve(*options); }; });

@@ -10,6 +10,8 @@
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/io/errors.h"
+#include "tools/gemma/serve/serve_memory.h"
+#include "tools/gemma/texts/autoencoders.h"
 
 namespace gemma::tools {
 namespace {
@@ -136,10 +138,24 @@ void AddServeOptions(CLI::App& command, ServeOptions* options) {
   AddText(command, "--guard", "MODEL", &options->guard,
           "A ShieldGemma, which answers /v1/moderations; MODEL or\n"
           "NAME=MODEL, served as the others are");
+  AddTexts(command, "--sae", "FILE[:SITE]", &options->autoencoders,
+           "An autoencoder (gemma help sae explains FILE and SITE)\n"
+           "of one of the models, for /v1/features and steering; may\n"
+           "be repeated. Its name is its site, such as res@12;\n"
+           "NAME=FILE[:SITE] gives another name");
+  AddFeatureWeights(command, &options->sae_type);
   AddAddress(command, options);
   AddNumber(command, "--batch-size", &options->engine.max_sequences, 1,
             kMaxSequences, "Number of requests of a model computed together");
   AddModelSettings(command, &options->model, "4096");
+  AddParsed(command, "--memory", "SIZE",
+            "The most memory of all models together (6GB, 700MB):\n"
+            "weights that are not in a mapped file, caches of\n"
+            "requests, and what is kept for reuse",
+            [options](const std::string& text) {
+              return ParseMemory(text, &options->memory);
+            })
+      ->default_str("full batches, and up to 1 GiB a model for reuse");
   AddChatTemplate(command, &options->model);
   AddAccess(command, options);
   AddLimits(command, options);

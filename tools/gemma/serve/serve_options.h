@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,11 +17,14 @@
 namespace gemma::tools {
 
 struct ServeOptions {
-  std::vector<std::string> models;  // MODEL or NAME=MODEL
-  std::string guard;                // a ShieldGemma, as in models; or ""
-  ModelOptions model;               // of each, without its path
-  EngineOptions engine;             // of each
+  std::vector<std::string> models;        // MODEL or NAME=MODEL
+  std::string guard;                      // a ShieldGemma, as in models; or ""
+  std::vector<std::string> autoencoders;  // [NAME=]FILE[:SITE]
+  std::string sae_type = "bfloat16";
+  ModelOptions model;    // of each, without its path
+  EngineOptions engine;  // of each
   ServerOptions core;
+  uint64_t memory = 0;  // the most bytes of all; 0: by the machine's
   HttpOptions http;
 
   bool no_page = false;

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "src/base/internal.h"
 #include "src/base/messages.h"
@@ -15,8 +14,8 @@
 #include "src/base/status_macros.h"
 #include "tools/gemma/cli/policy_options.h"
 #include "tools/gemma/io/errors.h"
-#include "tools/gemma/machine/memory.h"
 #include "tools/gemma/machine/model_error.h"
+#include "tools/gemma/serve/served_autoencoders.h"
 
 namespace gemma::tools {
 namespace {
@@ -61,60 +60,19 @@ ModelOptions OptionsOf(const ServeOptions& options, const NamedModel& model) {
   return result;
 }
 
-void Add(const MemoryUse& use, MemoryUse* sum) {
-  sum->weights += use.weights;
-  sum->mapped += use.mapped;
-  sum->cache += use.cache;
-  sum->scratch += use.scratch;
-  sum->checkpoints += use.checkpoints;
-  sum->table += use.table;
-}
-
-// Returns the plan of all models together. `models` must outlive it.
-MemoryPlan PlanOf(const std::vector<ServedModel>& models) {
-  MemoryPlan plan;
-  plan.name = absl::StrJoin(models, ", ",
-                            [](std::string* text, const ServedModel& model) {
-                              text->append(model.name);
-                            });
-  plan.loaded = true;
-  for (const ServedModel& model : models) {
-    if (IsEmbedder(model.model)) continue;
-    plan.amounts.context =
-        std::max(plan.amounts.context, model.options.max_tokens);
-    plan.amounts.sequences = model.options.max_sequences;
-  }
-  plan.use = [&models](const Amounts& amounts) {
-    MemoryUse sum;
-    for (const ServedModel& model : models) {
-      if (IsEmbedder(model.model)) {
-        Add(Embedder::MemoryFor(model.model,
-                                {.max_tokens = model.options.max_tokens}),
-            &sum);
-        continue;
-      }
-      EngineOptions engine = model.options;
-      engine.max_tokens = std::min(engine.max_tokens, amounts.context);
-      engine.max_sequences = amounts.sequences;
-      Add(Engine::MemoryFor(model.model, engine), &sum);
-    }
-    return sum;
-  };
-  return plan;
-}
-
-// An error if the models do not fit. Gives them the rest of the memory to keep
-// beginnings of prompts for reuse.
-absl::Status FitMemory(const ServeOptions& options,
-                       std::vector<ServedModel>* models) {
-  if (options.model.ignore_memory) return absl::OkStatus();
-  const MemoryPlan plan = PlanOf(*models);
-  const Memory memory = ReadMemory();
-  GEMMA_RETURN_IF_ERROR(CheckMemory(plan, memory));
-  const uint64_t left = BytesLeft(plan, memory) / models->size();
-  for (ServedModel& model : *models) {
-    model.options.reuse_bytes = std::min(model.options.reuse_bytes, left);
-  }
+// Reads what is known without weights.
+absl::Status ReadModel(const ServeOptions& options, NamedModel* named) {
+  const ModelOptions model_options = OptionsOf(options, *named);
+  GEMMA_ASSIGN_OR_RETURN(Model model, ReadOutline(model_options));
+  named->embeds = IsEmbedder(model) && !named->moderates;
+  const SessionOptions session =
+      SessionOptionsOf(model_options, DefaultTokens(model));
+  named->engine = options.engine;
+  named->engine.max_tokens =
+      IsEmbedder(model) ? std::min(session.max_tokens, DefaultTokens(model))
+                        : session.max_tokens;
+  named->engine.cache_format = session.cache_format;
+  named->outline = std::move(model);
   return absl::OkStatus();
 }
 
@@ -146,9 +104,9 @@ absl::Status CheckGuard(const ServedModel& guard) {
 absl::StatusOr<NamedModel> ParseNamedModel(const std::string& word) {
   const size_t at = word.find('=');
   if (at == std::string::npos || Exists(word)) {
-    return NamedModel{Exists(word) ? NameOfPath(word) : word, word, false};
+    return NamedModel{Exists(word) ? NameOfPath(word) : word, word};
   }
-  NamedModel named = {word.substr(0, at), word.substr(at + 1), false};
+  NamedModel named = {word.substr(0, at), word.substr(at + 1)};
   if (named.name.empty() || named.model.empty() ||
       named.name.size() > kMaxName || !IsPrintable(named.name)) {
     return UsageError(absl::StrCat(Quoted(word),
@@ -163,6 +121,8 @@ absl::StatusOr<std::vector<NamedModel>> FindServedModels(
     const ServeOptions& options) {
   std::vector<std::string> words = options.models;
   if (!options.guard.empty()) words.push_back(options.guard);
+  GEMMA_ASSIGN_OR_RETURN(std::vector<NamedAutoencoder> autoencoders,
+                         LoadAutoencoders(options));
   std::vector<NamedModel> models;
   for (const std::string& word : words) {
     GEMMA_ASSIGN_OR_RETURN(NamedModel model, ParseNamedModel(word));
@@ -173,31 +133,32 @@ absl::StatusOr<std::vector<NamedModel>> FindServedModels(
                                               Quoted(model.name))),
                       "NAME=MODEL gives a model another name");
     }
-    GEMMA_RETURN_IF_ERROR(ReadOutline(OptionsOf(options, model)).status());
+    GEMMA_RETURN_IF_ERROR(ReadModel(options, &model));
+    if (!model.embeds && !model.moderates) {
+      model.autoencoders = FittingAutoencoders(*model.outline, &autoencoders);
+    }
     models.push_back(std::move(model));
   }
+  GEMMA_RETURN_IF_ERROR(
+      CheckAllUsed(*models[0].outline, models[0].name, autoencoders));
   return models;
 }
 
 absl::StatusOr<std::vector<ServedModel>> LoadServedModels(
-    const ServeOptions& options, const std::vector<NamedModel>& models) {
+    const ServeOptions& options, std::vector<NamedModel> models) {
+  GEMMA_ASSIGN_OR_RETURN(const ThreadPool pool,
+                         ThreadPool::Create(options.model.threads));
   std::vector<ServedModel> served;
-  for (const NamedModel& named : models) {
+  for (NamedModel& named : models) {
     ModelOptions model_options = OptionsOf(options, named);
-    GEMMA_ASSIGN_OR_RETURN(const Model outline, ReadOutline(model_options));
-    model_options.embeds = IsEmbedder(outline) && !named.moderates;
+    model_options.embeds = named.embeds;
+    model_options.pool = pool;
+    named.outline.reset();
     GEMMA_ASSIGN_OR_RETURN(Model model, LoadModel(model_options));
     NoteLongContext(model, model_options);
-    const SessionOptions session =
-        SessionOptionsOf(model_options, DefaultTokens(model));
-    EngineOptions engine = options.engine;
-    engine.max_tokens = IsEmbedder(model)
-                            ? std::min(session.max_tokens, DefaultTokens(model))
-                            : session.max_tokens;
-    engine.cache_format = session.cache_format;
-    served.push_back({named.name, std::move(model), engine, named.moderates});
+    served.push_back({named.name, std::move(model), named.engine,
+                      named.moderates, std::move(named.autoencoders)});
   }
-  GEMMA_RETURN_IF_ERROR(FitMemory(options, &served));
   for (const ServedModel& model : served) {
     if (model.moderates) GEMMA_RETURN_IF_ERROR(CheckGuard(model));
   }

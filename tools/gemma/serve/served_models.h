@@ -3,6 +3,7 @@
 #ifndef GEMMA_TOOLS_GEMMA_SERVE_SERVED_MODELS_H_
 #define GEMMA_TOOLS_GEMMA_SERVE_SERVED_MODELS_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,11 @@ struct NamedModel {
   std::string name;        // for clients
   std::string model;       // a path, or the name of a pulled model
   bool moderates = false;  // --guard names it
+  // What FindServedModels reads of it.
+  bool embeds = false;
+  std::optional<Model> outline = {};  // without weights
+  EngineOptions engine = {};
+  std::vector<ServedAutoencoder> autoencoders = {};  // those that fit
 };
 
 // Returns the name that clients use and the model. A path with "=" in it is no
@@ -25,14 +31,15 @@ struct NamedModel {
 absl::StatusOr<NamedModel> ParseNamedModel(const std::string& word);
 
 // Returns all of options.models and options.guard, or an error about a name
-// that occurs twice or a model that cannot be read. Reads no weights.
+// that occurs twice, a model that cannot be read, or an autoencoder that fits
+// no model. Reads no weights of models.
 absl::StatusOr<std::vector<NamedModel>> FindServedModels(
     const ServeOptions& options);
 
-// Loads the models, and plans the memory of their engines together. Fails if
-// the guard does not answer as a ShieldGemma.
+// Loads the models, which share their threads. Fails if the guard does not
+// answer as a ShieldGemma.
 absl::StatusOr<std::vector<ServedModel>> LoadServedModels(
-    const ServeOptions& options, const std::vector<NamedModel>& models);
+    const ServeOptions& options, std::vector<NamedModel> models);
 
 }  // namespace gemma::tools
 
