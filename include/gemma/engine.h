@@ -148,11 +148,11 @@ class GEMMA_EXPORT Ticket {
 };
 
 // Computes requests together, on its own thread, with the model's threads.
-// Shares the model. Engines of models with one ThreadPool take turns. A pass has
-// one token of each running answer and pieces of prompts: of four, three go to
-// the prompt with the least left, and one to that which has waited longest. When
-// a running request ends, a waiting one starts: clients take turns, and the
-// oldest request of the client comes first.
+// Shares the model. Engines of models with one ThreadPool take turns. A pass
+// has one token of each running answer and pieces of prompts: of four, three go
+// to the prompt with the least left, and one to that which has waited longest.
+// When a running request ends, a waiting one starts: clients take turns, and
+// the oldest request of the client comes first.
 //
 // A prompt that begins like another request, running or ended, reuses its
 // caches. If requests with a common beginning arrive together, one of them
