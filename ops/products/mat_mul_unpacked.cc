@@ -12,14 +12,19 @@ namespace {
 constexpr size_t kPieceRows = 64;
 constexpr size_t kPiecePanels = kTaskPanels;
 
+// The most rows of x that are multiplied with an unpacked panel, if all columns
+// are unpacked at once and x is used as it was rounded.
+constexpr size_t kMostRows = 2 * kPieceRows;
+
 // What a task needs while it runs.
 struct Scratch {
-  alignas(64) float sums[kPiecePanels][kPieceRows][kPanelRows];
+  // [panels, kPieceRows], or [kMostRows] of one panel
+  alignas(64) float sums[kPiecePanels * kPieceRows][kPanelRows];
   UnpackedPanel unpacked;
   // x, if the kernel wants it in one of these forms, never in two.
   union {
     alignas(64) int16_t widened_x[kPieceRows][kWidenedCols];
-    alignas(64) float minus_x[kPieceRows][kUnpackedGroups];
+    alignas(64) float minus_x[kMostRows][kUnpackedGroups];
     PairedBlock paired_x[kPieceRows / 2][kWidenedCols / kTileCols];
   };
 };
@@ -48,6 +53,22 @@ struct RowsKernel {
                bool sums, PairedBlock* out);
 };
 
+// How a product is cut.
+struct Cut {
+  Cut(const RowsKernel& kernel, const PackedView& w)
+      : form(FormOf(w.layout, kernel.form)),
+        cols(form == CodeForm::kWide || form == CodeForm::kPairs
+                 ? kWidenedCols
+                 : kUnpackedCols),
+        waits(w.cols > cols),
+        rows(waits || cols == kWidenedCols ? kPieceRows : kMostRows) {}
+
+  CodeForm form;
+  size_t cols;  // that are unpacked at a time
+  bool waits;   // whether sums wait for the next columns
+  size_t rows;  // the most of a piece
+};
+
 // Fetches into the cache what StoreUnpacked will write.
 void FetchOut(const MatMulJob& job, size_t panel, size_t first, size_t count) {
   for (size_t r = 0; r < count; ++r) {
@@ -56,28 +77,25 @@ void FetchOut(const MatMulJob& job, size_t panel, size_t first, size_t count) {
 }
 
 // Computes panels [begin, end), at most kPiecePanels, for rows [first, first +
-// count), at most kPieceRows. All columns of a piece that are multiplied with
-// one panel are multiplied with the others while they are in the L2 cache.
-void Piece(const RowsKernel& kernel, const MatMulJob& job, const Int8Block* x,
-           RowIndex index, size_t begin, size_t end, size_t first, size_t count,
-           Scratch& scratch) {
+// count), at most cut.rows. All columns of a piece that are multiplied with one
+// panel are multiplied with the others while they are in the L2 cache.
+void Piece(const RowsKernel& kernel, const Cut& cut, const MatMulJob& job,
+           const Int8Block* x, RowIndex index, size_t begin, size_t end,
+           size_t first, size_t count, Scratch& scratch) {
   const size_t num_tiles = job.w.cols / kTileCols;
   const size_t even = hwy::RoundUpTo(count, size_t{2});
-  const CodeForm form = FormOf(job.w.layout, kernel.form);
-  const bool widens = form == CodeForm::kWide;
-  const bool pairs = form == CodeForm::kPairs;
+  const bool widens = cut.form == CodeForm::kWide;
+  const bool pairs = cut.form == CodeForm::kPairs;
   const LayoutTraits traits = TraitsOf(job.w.layout);
   const bool minus = kernel.minus != nullptr && traits.has_offset;
   const bool halves = traits.scale_cols < kTileCols;
-  const size_t step = widens || pairs ? kWidenedCols : kUnpackedCols;
-  const Int8Block* rows[kPieceRows];
-  std::memset(scratch.sums, 0, (end - begin) * sizeof(scratch.sums[0]));
-  for (size_t col = 0; col < job.w.cols; col += step) {
+  const Int8Block* rows[kMostRows];
+  for (size_t col = 0; col < job.w.cols; col += cut.cols) {
     for (size_t r = 0; r < even; ++r) {
       const size_t row = first + HWY_MIN(r, count - 1);
       rows[r] = x + RowOfX(index, row) * num_tiles + col / kTileCols;
     }
-    const size_t col_end = HWY_MIN(col + step, job.w.cols);
+    const size_t col_end = HWY_MIN(col + cut.cols, job.w.cols);
     const size_t num_blocks = (col_end - col) / kTileCols;
     for (size_t r = 0; widens && r < even; ++r) {
       kernel.widen(rows[r], num_blocks, scratch.widened_x[r]);
@@ -90,7 +108,9 @@ void Piece(const RowsKernel& kernel, const MatMulJob& job, const Int8Block* x,
                   scratch.paired_x[r / 2]);
     }
     for (size_t panel = begin; panel < end; ++panel) {
-      float(*sums)[kPanelRows] = scratch.sums[panel - begin];
+      float(*sums)[kPanelRows] =
+          scratch.sums + (cut.waits ? (panel - begin) * kPieceRows : 0);
+      if (col == 0) std::memset(sums, 0, even * sizeof(sums[0]));
       UnpackedPanel& w = scratch.unpacked;
       // What comes next arrives in the cache while this is multiplied.
       const uint8_t* next = nullptr;
@@ -100,7 +120,7 @@ void Piece(const RowsKernel& kernel, const MatMulJob& job, const Int8Block* x,
                (is_last ? col_end : col) / traits.block_cols *
                    PanelBlockBytes(job.w.layout);
       }
-      Unpack(job.w, panel, col, col_end, form, next, w);
+      Unpack(job.w, panel, col, col_end, cut.form, next, w);
       const bool is_whole = col_end == job.w.cols;
       if (is_whole) FetchOut(job, panel, first, count);
       kernel.run({&w, job.w.layout, rows, scratch.widened_x[0],
@@ -120,11 +140,12 @@ HWY_INLINE void StoreRow(const float* HWY_RESTRICT sums,
 void Panels(const RowsKernel& kernel, const MatMulJob& job, const Int8Block* x,
             size_t begin, size_t end, RowIndex index) {
   Scratch scratch;
+  const Cut cut(kernel, job.w);
   for (size_t panel = begin; panel < end; panel += kPiecePanels) {
     const size_t panel_end = HWY_MIN(panel + kPiecePanels, end);
-    for (size_t row = 0; row < job.out.rows; row += kPieceRows) {
-      Piece(kernel, job, x, index, panel, panel_end, row,
-            HWY_MIN(kPieceRows, job.out.rows - row), scratch);
+    for (size_t row = 0; row < job.out.rows; row += cut.rows) {
+      Piece(kernel, cut, job, x, index, panel, panel_end, row,
+            HWY_MIN(cut.rows, job.out.rows - row), scratch);
     }
   }
 }
