@@ -4,8 +4,8 @@
 For each number of streams, length of prompt and kind of beginning, both servers run in turn, each in a fresh process,
 with the same clients: every stream sends its requests one after the other and reads a stream of events. Answers are
 greedy and have a fixed number of tokens: tokens that would end them are forbidden on both sides. Prompts are tokens
-of one text; with a common beginning, they share their first three quarters. Meanwhile, one more client asks for
-/health. With one stream, `gemma run` also decodes as many tokens without a server.
+of one text; with a common beginning, they share their first three quarters. With several streams, one more client asks
+for /health. With one, `gemma run` also decodes as many tokens without a server.
 
   serve.py gemma-3-270m.gguf                                  1, 8 and 32 streams, prompts of 64 and 1,024 tokens
   serve.py MODEL --streams 32 --prompts 1024 --pairs 1        short

@@ -98,7 +98,8 @@ async def _run(port, streams, limit):
         for request in requests:
             await _ask(port, request, answers)
 
-    watch = asyncio.create_task(_watch_health(port, health))
+    # One stream is also compared with gemma run, which nobody asks for its health.
+    watch = asyncio.create_task(_watch_health(port, health) if len(streams) > 1 else asyncio.sleep(0))
     senders = [asyncio.create_task(send(requests)) for requests in streams]
     _, late = await asyncio.wait(senders, timeout=limit, return_when=asyncio.FIRST_EXCEPTION)
     for task in (*late, watch):

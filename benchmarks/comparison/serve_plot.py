@@ -10,12 +10,13 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 
-PANELS = (("tokens_per_second", "tokens per second"), ("ttft_median", "seconds to the first token"))
+# A figure, its scale and its name.
+PANELS = (("tokens_per_second", "linear", "tokens per second"), ("ttft_median", "log", "seconds to the first token"))
 COLORS = ("tab:blue", "tab:orange", "tab:green")
 LINES = ("o-", "s--", "^:")
 
 
-def draw(axes, cells, servers, key, label):
+def draw(axes, cells, servers, key, scale, label):
     lengths = sorted({cell["prompt"] for cell in cells})
     for color, server in zip(COLORS, servers):
         for line, length in zip(LINES, lengths):
@@ -24,8 +25,10 @@ def draw(axes, cells, servers, key, label):
             if points:
                 axes.plot(*zip(*points), line, color=color, markersize=4, label=f"{server}, {length:,}")
     streams = sorted({cell["streams"] for cell in cells})
-    axes.set(xlabel="streams", ylabel=label, xscale="log", yscale="log", xticks=streams, xticklabels=streams)
+    axes.set(xlabel="streams", ylabel=label, xscale="log", yscale=scale, xticks=streams, xticklabels=streams)
     axes.minorticks_off()
+    if scale == "linear":
+        axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3, which="both")
 
 
@@ -35,8 +38,9 @@ def plot(results, path):
     models = list(dict.fromkeys(cell["model"] for cell in cells))
     figure, rows = pyplot.subplots(len(models), len(PANELS), figsize=(9, 3.4 * len(models)), squeeze=False)
     for row, model in zip(rows, models):
-        for axes, (key, label) in zip(row, PANELS):
-            draw(axes, [cell for cell in cells if cell["model"] == model], list(results["servers"]), key, label)
+        for axes, (key, scale, label) in zip(row, PANELS):
+            draw(axes, [cell for cell in cells if cell["model"] == model], list(results["servers"]), key, scale,
+                 label)
             axes.set_title(model, fontsize=9)
         row[0].legend(fontsize=7)
     cap = f", --simd {results['simd_cap']}" if results["simd_cap"] else ""

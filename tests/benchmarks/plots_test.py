@@ -67,6 +67,19 @@ class PlotTest(unittest.TestCase):
                 self.assertEqual(each.get_ylabel(), "tokens per second")
                 self.assertGreater(self.check_apart(each.get_xticklabels()), 2)
 
+    def test_served_ticks_lie_apart(self):
+        plot = importlib.import_module("serve_plot")
+        sample = [{"tokens_per_second": 100.0, "ttft_median": 0.2}]
+        cells = [{"model": model, "beginning": "distinct", "prompt": prompt, "streams": streams,
+                  "samples": {"gemma serve": sample, "llama-server": sample}}
+                 for model in ("toy", "other") for prompt in (64, 1024) for streams in (1, 8, 32)]
+        plot.plot({"machine": "a CPU", "simd_cap": "", "servers": ["gemma serve", "llama-server"], "cells": cells},
+                  self.picture)
+        axes = self.panels()
+        self.assertEqual([each.get_ylabel().split()[0] for each in axes], 2 * ["tokens", "seconds"])
+        for each in axes:
+            self.assertEqual(self.check_apart(each.get_xticklabels()), 3)
+
 
 if __name__ == "__main__":
     system = "/usr/bin/python3"  # for which tools/setup.sh installs matplotlib
