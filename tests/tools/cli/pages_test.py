@@ -177,6 +177,15 @@ class ClaimsTest(CommandTest):
             measured = sorted((row[column] for row in ratios if len(row) > column), key=float)
             self.assertEqual(found, (measured[0], measured[-1]), words)
 
+    def test_served_claims_are_the_tables(self):
+        said = " ".join(sections(README)["Speed"].split())
+        table = (ROOT / "benchmarks/README.md").read_text("utf-8").split("\n## Served\n", 1)[1].split("alone (`--simd", 1)[0]
+        rows = re.findall(r"\| (?:8|32) x [^|]*\|[^|]*\(([\d.]+)[^|]*\|[^|]*\(([\d.]+)\)", table)
+        self.assertGreater(len(rows), 8)
+        for values, words in zip(zip(*rows), (r"times as many tokens per second", r"of its time")):
+            [found] = re.findall(rf"([\d.]+) to ([\d.]+) {words}", said)
+            self.assertEqual(found, (min(values, key=float), max(values, key=float)), words)
+
     def test_commands_name_their_models(self):
         listed = self.succeeds_quietly("--help")
         for command, name in (("scope", "Gemma Scope"), ("classify", "ShieldGemma"), ("embed", "EmbeddingGemma")):
