@@ -191,12 +191,15 @@ void WriteServe(const std::string& folder) {
       R"(/v1/chat/completions
 {"messages":[{"role":"user","content":[{"type":"image_url"}]}]})",
       R"(/v1/chat/completions
-{"model":"b","messages":[{"role":"user","content":"the"}],"max_tokens":30,
+{"model":"b","messages":[{"role":"user","content":"the"}],"max_tokens":20,
+"tools":[{"type":"function","function":{"name":"g"}}],"tool_choice":"required",
+"parallel_tool_calls":false,"stream":true,"n":2})",
+      R"(/v1/chat/completions
+{"model":"b","messages":[{"role":"user","content":"the"}],"max_tokens":20,
 "tools":[{"type":"function","function":{"name":"f","description":"d",
 "parameters":{"type":"object","properties":{"a":{"enum":["x",1,null]},"b":{
 "type":"array","items":{"type":"string","maxLength":2},"maxItems":2}},
-"required":["a"]}}},{"type":"function","function":{"name":"g"}}],
-"tool_choice":"required","parallel_tool_calls":false,"stream":true,"n":2})",
+"required":["a"]}}}],"tool_choice":{"type":"function","function":{"name":"f"}}})",
       R"(/v1/chat/completions
 {"model":"a","messages":[{"role":"user","content":"the"},{"role":"assistant",
 "tool_calls":[{"id":"1","function":{"name":"g","arguments":"{}"}}]},{"role":
