@@ -21,6 +21,13 @@ using Kind = GrammarSource::Kind;
 
 GrammarSource RegexOf(std::string text) { return {Kind::kRegex, text}; }
 
+GrammarSource ToolsOf(ToolRules rules) {
+  rules.dialect = ToolDialect::kJson;
+  return {.kind = Kind::kTools,
+          .text = R"([{"function": {"name": "f"}}])",
+          .rules = std::move(rules)};
+}
+
 bool Matches(const absl::StatusOr<Grammar>& grammar, std::string_view text) {
   EXPECT_EQ(ErrorOf(grammar.status()), "OK");
   return grammar.ok() && *grammar->Matches(text);
@@ -63,7 +70,11 @@ TEST(GrammarCache, TellsSourcesApart) {
                                               {Kind::kChoices, "", {"true"}},
                                               {Kind::kChoices, "", {"ab", "c"}},
                                               {Kind::kChoices, "", {"a", "bc"}},
-                                              {Kind::kChoices, "", {"a 2 bc"}}};
+                                              {Kind::kChoices, "", {"a 2 bc"}},
+                                              ToolsOf({}),
+                                              ToolsOf({.parallel = false}),
+                                              ToolsOf({.thinking = true}),
+                                              ToolsOf({.names = {"f"}})};
   for (const GrammarSource& source : sources) {
     EXPECT_EQ(ErrorOf(cache.Get(source).status()), "OK");
   }

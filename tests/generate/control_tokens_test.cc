@@ -235,5 +235,40 @@ TEST(ModelPrompt, ReadsAsItsModel) {
               testing::HasSubstr("no tokenizer"));
 }
 
+// The marks of a grammar are tokens of one vocabulary.
+TEST(ControlTokens, GrammarsNeedTheirMarks) {
+  const auto grammar = Grammar::FromTools(
+      R"([{"function": {"name": "now"}}])",
+      {.dialect = ToolDialect::kGemma4, .choice = ToolChoice::kRequired});
+  ASSERT_EQ(ErrorOf(grammar), "OK");
+  GenerateOptions options = {.max_new_tokens = 60, .grammar = &*grammar};
+  const auto error = [&](const Model& model) {
+    Session session = NewSession(model, {.max_tokens = 80});
+    return ErrorOf(Generate(session, {2}, options, [](auto) { return true; }));
+  };
+  EXPECT_EQ(error(ModelThatSays({"a"})),
+            "the grammar needs the control token '<|tool_call>', which the "
+            "vocabulary lacks");
+  const Model model = LoadOrDie(ToyPath("gemma4_chat"), {.num_threads = 1});
+  const Tokenizer& tokenizer = **model.tokenizer();
+  AnswerParser parser(tokenizer);
+  options.on_control = [&](TokenId token) { parser.Control(token); };
+  Session session = NewSession(model, {.max_tokens = 80});
+  ASSERT_EQ(ErrorOf(Generate(session, {2}, options,
+                             [&](std::string_view text) {
+                               parser.Text(text);
+                               return true;
+                             })),
+            "OK");
+  parser.Finish();
+  ASSERT_FALSE(parser.answer().tool_calls.empty());
+  EXPECT_EQ(parser.answer().tool_calls[0].name, "now");
+  EXPECT_EQ(parser.answer().tool_calls[0].arguments, "{}");
+  options.stop_tokens = {*tokenizer.Find("<tool_call|>")};
+  EXPECT_EQ(error(model),
+            "the grammar needs the control token '<tool_call|>', but this "
+            "token ends an answer");
+}
+
 }  // namespace
 }  // namespace gemma::internal
