@@ -8,6 +8,7 @@ from command import MODELS, TESTDATA, CommandTest, gemma
 
 MODEL = MODELS / "gemma4_chat"
 OTHER = TESTDATA / "gguf" / "gemma3_mixed.gguf"
+OLD = TESTDATA / "gguf" / "gemma_fill.gguf"
 CASES = {case["name"]: case for case in json.loads((TESTDATA / "chat" / "gemma4.json").read_text(encoding="utf-8"))}
 # The plain turns of Gemma 4's larger models, with the empty thought that tells them from the small ones.
 PLAIN = ("{% if tools %}{{ raise_exception('no tools') }}{% endif %}{{ bos_token }}"
@@ -59,10 +60,10 @@ class RunTest(TurnsTest):
     def test_models_without_turns_refuse(self):
         self.fails(1, "run", OTHER, "x", "--think", says="thinking is on, but models with the turns of Gemma 1 to 3")
         tools = self.tools(CASES["declaration"]["tools"])
-        self.fails(1, "run", OTHER, "x", "--tools", tools, says="cannot declare any")
+        self.fails(1, "run", OLD, "x", "--chat", "--tools", tools, says="cannot declare any")
         self.fails(1, "chat", OTHER, "--think", says="thinking is on, but models with the turns of Gemma 1 to 3")
         self.fails(2, "run", OTHER, "x", "--raw", "--think", says="--think: thinking is on, but models with the turns")
-        self.fails(2, "run", OTHER, "x", "--raw", "--tools", tools, says="cannot declare any")
+        self.fails(2, "run", OLD, "x", "--raw", "--tools", tools, says="cannot declare any")
         self.fails(2, "run", self.model, "x", "--raw", "--think", says="--think needs a chat")
         self.fails(2, "run", OTHER, "x", "--think", "--format", "json", says="--think excludes --format json")
 

@@ -88,10 +88,12 @@ absl::StatusOr<Answer> Produce(Session& session,
   GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer,
                          session.model().tokenizer());
   bool goes_on = true;
+  const bool has_calls = options.is_turn && options.has_tools;
   AnswerParser parser(
       *tokenizer,
       [&](std::string_view text) { goes_on = goes_on && view.text(text); },
-      view.thoughts);
+      view.thoughts, {},
+      has_calls ? DialectOf(session.model()) : ToolDialect::kNone);
   GenerateOptions generate = ToGenerateOptions(options);
   generate.cancelled = Interrupted;
   if (options.is_turn) {

@@ -39,6 +39,7 @@ struct AnswerOptions {
   std::vector<size_t> checkpoints;   // see GenerateOptions
   bool as_is = false;                // add no newline, except on a terminal
   bool is_turn = false;              // the answer may have thoughts and calls
+  bool has_tools = false;            // the chat declares tools
   bool hides_thoughts = false;       // except on a terminal
   std::string markdown = "on";       // of chat turns, on a terminal
   std::string echo;                  // a terminal shows it before the answer

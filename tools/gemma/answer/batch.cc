@@ -20,6 +20,7 @@
 #include "tools/gemma/answer/answer_report.h"
 #include "tools/gemma/answer/batch_answers.h"
 #include "tools/gemma/answer/batch_resume.h"
+#include "tools/gemma/answer/turn_options.h"
 #include "tools/gemma/cli/model_options.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
@@ -159,7 +160,10 @@ class Batch {
     engine_request.options = ToGenerateOptions(request->options);
     if (chat && request->options.grammar == nullptr) {
       GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, TokenizerOf(model_));
-      *parser = std::make_shared<AnswerParser>(*tokenizer);
+      const bool has_tools = !request->turns.tools.empty();
+      *parser = std::make_shared<AnswerParser>(
+          *tokenizer, nullptr, nullptr, nullptr,
+          has_tools ? DialectOf(model_) : ToolDialect::kNone);
       engine_request.on_text = [parts = *parser](std::string_view text) {
         parts->Text(text);
         return true;

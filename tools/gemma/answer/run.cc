@@ -226,6 +226,7 @@ absl::Status Run(RunOptions options) {
   const PromptOptions how = PromptOf(options, turn_options, model);
   const bool chat = !fill && how.chat;
   options.answer.is_turn = chat && grammar == std::nullopt;
+  options.answer.has_tools = !turn_options.tools.empty();
   GEMMA_ASSIGN_OR_RETURN(
       const std::vector<TokenId> tokens,
       fill ? FillTokens(model, options.model.path, options.fill, texts,

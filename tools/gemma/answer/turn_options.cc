@@ -93,4 +93,9 @@ void SetResult(std::string_view text, Message* message) {
   (is_object ? message->content_json : message->text) = std::string(text);
 }
 
+ToolDialect DialectOf(const Model& model) {
+  const absl::StatusOr<ChatTemplate> turns = model.chat_template();
+  return turns.ok() ? turns->tool_dialect() : ToolDialect::kNone;
+}
+
 }  // namespace gemma::tools

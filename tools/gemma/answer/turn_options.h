@@ -31,6 +31,9 @@ void AddTurnOptions(CLI::App& app, TurnOptions* options);
 // error names what is wrong.
 absl::StatusOr<ChatOptions> ReadTurnOptions(const TurnOptions& options);
 
+// How the model calls tools that a chat declares.
+ToolDialect DialectOf(const Model& model);
+
 // A call as {"name", "arguments"}, with "id" if it has one. Arguments that are
 // not valid JSON become a string.
 nlohmann::ordered_json CallJson(const ToolCall& call);

@@ -67,6 +67,7 @@ absl::Status Chat(ChatRunOptions options) {
                          ReadTurnOptions(options.turns));
   UnescapeStops(&options.answer, options.model.quiet);
   options.answer.is_turn = true;
+  options.answer.has_tools = !turn_options.tools.empty();
   options.answer.label = SetLabel;
   DrawMissingSeed(&options.answer);
   options.answer.hides_thoughts = options.model.quiet;
