@@ -8,7 +8,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
 #include "gemma/gemma.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
