@@ -219,6 +219,36 @@ void WriteServe(const std::string& folder) {
   }
 }
 
+void WriteHttp(const std::string& folder) {
+  const Corpus corpus(folder, "http");
+  // The first byte is that of FuzzHttp.
+  const std::string_view inputs[] = {
+      "0GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n",
+      "7HEAD /v1/models HTTP/1.1\r\nHost: [::1]:80\r\n\r\n"
+      "GET /no HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
+      "\xC1POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
+      "Content-Type: application/json\r\nContent-Length: 54\r\n\r\n"
+      R"({"prompt":"the","max_tokens":2,"stream":true,"seed":1})"
+      "\r\nGET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n",
+      "\xD0POST /tokenize HTTP/1.1\r\nHost: localhost\r\n"
+      "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+      "Expect: 100-continue\r\n\r\n"
+      "9;a=b\r\n{\"prompt\"\r\n7\r\n:\"the\"}\r\n0\r\nX: y\r\n\r\n",
+      "3OPTIONS * HTTP/1.1\r\nHost: localhost\r\n"
+      "Origin: https://page.example\r\n"
+      "Access-Control-Request-Method: POST\r\n\r\n"
+      "GET http://localhost/metrics HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+      "0POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
+      "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+      "1GET / HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 9\r\n\r\nab",
+      "0PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+  };
+  size_t number = 0;
+  for (const std::string_view input : inputs) {
+    corpus.Add(absl::StrCat(number++), input);
+  }
+}
+
 void WriteAdapters(const std::string& folder) {
   const Corpus corpus(folder, "adapter");
   // Rank 2, for matrices of 8 rows and columns, or 2 rows.
@@ -276,6 +306,7 @@ void WriteOtherSeeds(const std::string& folder) {
   WriteTemplates(folder);
   WriteAnswers(folder);
   WriteServe(folder);
+  WriteHttp(folder);
   WriteAdapters(folder);
 }
 

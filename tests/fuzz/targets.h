@@ -48,6 +48,9 @@ bool FuzzAdapter(absl::Span<const uint8_t> input);
 // A path, and after a line end the body of a request to a server.
 bool FuzzServe(absl::Span<const uint8_t> input);
 
+// A byte that says in which pieces they come, and bytes of a client of HTTP.
+bool FuzzHttp(absl::Span<const uint8_t> input);
+
 struct FuzzTarget {
   const char* name;  // of its corpus and its dictionary
   bool (*run)(absl::Span<const uint8_t> input);
@@ -71,6 +74,7 @@ inline constexpr FuzzTarget kFuzzTargets[] = {
     {"answer", FuzzAnswer},
     {"adapter", FuzzAdapter},
     {"serve", FuzzServe},
+    {"http", FuzzHttp},
 };
 
 }  // namespace gemma::internal
