@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import signal
 import socket
 import ssl
 import stat
@@ -149,10 +150,7 @@ class AddressTest(CommandTest):
         self.assertEqual(path.read_text(), "mine")
 
     def test_https(self):
-        certificate, key = self.folder / "cert.pem", self.folder / "key.pem"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
-                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
-                       check=True, capture_output=True)
+        certificate, key = self.make_certificate()
         for wrong, says in ((["--tls-cert", key, "--tls-key", key], "no certificate in PEM form"),
                             (["--tls-cert", certificate, "--tls-key", certificate], "no key in PEM form")):
             self.fails(1, "serve", TOY, *wrong, says=says, cure="--tls-")
@@ -176,6 +174,36 @@ class AddressTest(CommandTest):
             old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
         with self.assertRaises((ssl.SSLError, ConnectionError)):
             serving.connect(tls=old)
+
+    def make_certificate(self):
+        certificate, key = self.folder / "cert.pem", self.folder / "key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
+                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
+                       check=True, capture_output=True)
+        return certificate, key
+
+    def test_certificates_are_read_again(self):
+        certificate, key = self.make_certificate()
+        old = ssl.create_default_context(cafile=certificate)
+        serving = self.serving("--tls-cert", certificate, "--tls-key", key)
+        first = serving.connect(tls=old)
+        self.addCleanup(first.close)
+        self.make_certificate()
+        new = ssl.create_default_context(cafile=certificate)
+        with self.assertRaises(ssl.SSLError):
+            serving.connect(tls=new)
+        serving.process.send_signal(signal.SIGHUP)
+        serving.logged(f"read {certificate} again")
+        second = serving.connect(tls=new)
+        self.addCleanup(second.close)
+        certificate.write_text("none")
+        serving.process.send_signal(signal.SIGHUP)
+        serving.logged("the certificate from before stays in use")
+        third = serving.connect(tls=new)
+        self.addCleanup(third.close)
+        for client in (first, second, third):
+            self.assertEqual(client.send(request()).response().status, 200)
+        self.assertEqual(serving.stop(), 0)
 
     def test_models_have_names(self):
         embedder = TOY.parent / "gemma_embedding.gguf"

@@ -18,14 +18,20 @@ bool Interrupted();
 int InterruptSignal();
 void ClearInterrupt();
 
+// From now on, SIGHUP does not interrupt the command, also if the caller
+// ignores it: it asks for files to be read again. TakeHangup returns whether it
+// came since the last call. InterruptFd() is readable until then.
+void AskOnHangup();
+bool TakeHangup();
+
 // Sets an action that runs before a second signal ends the process; nullptr: no
 // action. It runs in the signal handler.
 void SetLastAction(void (*action)());
 // Runs that action. Other handlers that end the process call this.
 void RunLastAction();
 
-// Returns a file descriptor that poll() finds readable while Interrupted(), or
-// -1 if it could not be made.
+// Returns a file descriptor that poll() finds readable while Interrupted() and
+// before TakeHangup(), or -1 if it could not be made.
 int InterruptFd();
 
 }  // namespace gemma::tools

@@ -82,6 +82,10 @@ class HttpService::Impl {
     return absl::OkStatus();
   }
 
+  void SetTls(std::shared_ptr<TlsContext> tls) {
+    Post([this, tls = std::move(tls)] { tls_ = tls; });
+  }
+
   size_t Drain(size_t seconds) {
     Post([this] { BeginDrain(); });
     std::unique_lock lock(mutex_);
@@ -258,7 +262,7 @@ class HttpService::Impl {
     work_.reset();
   }
 
-  const std::unique_ptr<TlsContext> tls_;
+  std::shared_ptr<TlsContext> tls_;  // may be null
   HttpShared shared_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::vector<ListenSocket> sockets_;  // own the files of Unix sockets
@@ -284,6 +288,10 @@ absl::StatusOr<std::unique_ptr<HttpService>> HttpService::Start(
     return status;
   }
   return std::unique_ptr<HttpService>(new HttpService(std::move(impl)));
+}
+
+void HttpService::SetTls(std::unique_ptr<TlsContext> tls) {
+  impl_->SetTls(std::move(tls));
 }
 
 size_t HttpService::Drain(size_t seconds) { return impl_->Drain(seconds); }

@@ -28,6 +28,9 @@ class HttpService {
   HttpService(const HttpService&) = delete;
   HttpService& operator=(const HttpService&) = delete;
 
+  // New connections use this certificate instead of the one of Start.
+  void SetTls(std::unique_ptr<TlsContext> tls);
+
   // Accepts no connection any more, lets those that exist finish their
   // responses, for so many seconds at most, and ends. Returns the number of
   // connections that did not finish.

@@ -69,6 +69,21 @@ void NoteOpenFile(const std::string& path) {
                     ": every user of this machine can read it (chmod 600)"));
 }
 
+// Reads the certificate and its key again, for new connections.
+void ReadTlsAgain(const ServeOptions& options, HttpService& service) {
+  absl::StatusOr<std::unique_ptr<TlsContext>> tls =
+      MakeTlsContext(options.certificate, options.key);
+  if (!tls.ok()) {
+    NoteError(tls.status());
+    Note("the certificate from before stays in use");
+    return;
+  }
+  service.SetTls(*std::move(tls));
+  if (!options.quiet) {
+    Note(absl::StrCat("read ", options.certificate, " again"));
+  }
+}
+
 absl::Status Serve(ServeOptions options) {
   FillDefaults(&options);
   GEMMA_RETURN_IF_ERROR(CheckServe(options));
@@ -82,6 +97,7 @@ absl::Status Serve(ServeOptions options) {
     GEMMA_ASSIGN_OR_RETURN(tls,
                            MakeTlsContext(options.certificate, options.key));
     if (!options.quiet) NoteOpenFile(options.key);
+    AskOnHangup();
   }
   // Before models are loaded, which takes long for large ones.
   GEMMA_ASSIGN_OR_RETURN(std::vector<NamedModel> models,
@@ -125,7 +141,10 @@ absl::Status Serve(ServeOptions options) {
       address.text, " serves ", absl::StrJoin(names, ", "), "\n")));
 
   pollfd interrupt = {InterruptFd(), POLLIN, 0};
-  while (!Interrupted()) poll(&interrupt, 1, /*timeout=*/-1);
+  while (!Interrupted()) {
+    poll(&interrupt, 1, /*timeout=*/-1);
+    if (TakeHangup()) ReadTlsAgain(options, *service);
+  }
   if (!options.quiet) {
     Note(absl::StrCat("ending within ", options.grace_seconds,
                       " s; a second signal ends at once"));
@@ -159,7 +178,9 @@ loses only its own request.
 
 The server is closed by default. It listens on this machine only; it answers
 to addresses, to localhost, and to names that are given; pages of other
-servers cannot use it. No request reads a file or opens a connection.
+servers cannot use it. No request reads a file or opens a connection. With
+--tls-cert, SIGHUP reads the certificate and its key again for new
+connections; those that are open go on with the old ones.
 
 Examples:
   gemma serve gemma-3-270m

@@ -41,7 +41,7 @@ using TlsContext = boost::asio::ssl::context;
 absl::StatusOr<std::unique_ptr<TlsContext>> MakeTlsContext(
     const std::string& certificate, const std::string& key);
 
-// `tls` may be null, and must outlive the stream.
+// `tls` may be null. The stream keeps what it needs of it.
 std::unique_ptr<Stream> MakeStream(Stream::Socket socket, TlsContext* tls);
 
 }  // namespace gemma::tools
