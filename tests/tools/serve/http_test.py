@@ -233,6 +233,14 @@ class SlowRequestsTest(ServeTest):
         self.assertTrue(silent.is_closed())
         self.assertGreaterEqual(time.monotonic() - begin, 2)
 
+    def test_slow_bodies_delay_nobody(self):
+        serving = self.starts(*HttpTest.ARGUMENTS)
+        slow = [serving.connect().send(completion()[:-1]) for _ in range(20)]
+        self.assertEqual(serving.ask(completion()).status, 200)
+        for client in slow:
+            self.addCleanup(client.close)
+            self.assertEqual(client.send(completion()[-1:]).response().status, 200)
+
     def test_idle_connections_end(self):
         serving = self.starts("--head-timeout", SECONDS, "--idle-timeout", 1)
         client = serving.connect()
