@@ -120,10 +120,11 @@ struct ServedModel {
   std::vector<ServedAutoencoder> autoencoders = {};
 };
 
-// Answers requests with one engine for each model. Has no thread of its own
-// besides those of the engines, opens no file and no connection, and never runs
-// the text of a request as a template or a command. Any thread may call its
-// functions.
+// Answers requests with one engine for each model. Has no threads of its own
+// besides those of the engines and one for each model that writes the
+// responses of embeddings, moderations and scores. Opens no file and no
+// connection, and never runs the text of a request as a template or a command.
+// Any thread may call its functions.
 //
 //   GET  /health               200 while the process lives
 //   GET  /ready                200 after Open and before Drain, else 503

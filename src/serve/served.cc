@@ -114,6 +114,9 @@ size_t Served::context() const {
                               : engine_options.max_tokens;
 }
 
-void Served::Stop() { engine.reset(); }
+void Served::Stop() {
+  engine.reset();
+  background.Stop();
+}
 
 }  // namespace gemma::internal

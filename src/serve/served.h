@@ -19,6 +19,7 @@
 #include "gemma/tokenizer.h"
 #include "src/base/internal.h"
 #include "src/serve/admission.h"
+#include "src/serve/background.h"
 #include "src/serve/routes/metrics.h"
 
 namespace gemma::internal {
@@ -41,7 +42,8 @@ struct Served {
   }
   // Counts what the engine does not.
   absl::Status Reserve(MemoryBudget& budget);
-  // Ends all requests, and waits until they have ended.
+  // Ends all requests, and waits until they have ended. Call this before the
+  // last owner lets go, which may be a request.
   void Stop();
 
   const std::string name;
@@ -55,6 +57,7 @@ struct Served {
   uint64_t autoencoder_bytes = 0;
   Admission admission;
   Metrics metrics;
+  Background background;  // writes responses that are large
   std::optional<Engine> engine;
   // The prompts and sizes of a model that embeds.
   std::optional<Embedder> embedder;

@@ -70,13 +70,21 @@ class Gather : public std::enable_shared_from_this<Gather> {
       ended_[index] = true;
       ticket = std::exchange(tickets_[index], std::nullopt);
     }
-    if (num_ended_ % requests_per_place_ == 0) place_.LeaveOne();
+    const bool is_last = num_ended_ == answers_.size();
+    // The place of the last one is left when the response is there.
+    if (num_ended_ % requests_per_place_ == 0 && !is_last) place_.LeaveOne();
     const absl::Status status = NoThrow([&] { return Take(index, answer); });
-    // The other requests are cancelled.
-    if (!status.ok() && !std::exchange(failed_, true)) out_->Fail(status);
+    // After the last answer, all belongs to Respond.
+    if (status.ok()) return;
+    if (is_last) place_ = {};
+    Fail(status);  // the other requests are cancelled
   }
 
-  // Keeps an answer. The last one makes the response.
+  void Fail(const absl::Status& error) {
+    if (!std::exchange(failed_, true)) out_->Fail(error);
+  }
+
+  // Keeps an answer. After the last one, the response can be made.
   absl::Status Take(size_t index, const absl::StatusOr<Completion>& answer) {
     GEMMA_RETURN_IF_ERROR(answer.status());
     const GenerateStats& stats = answer->stats;
@@ -93,9 +101,24 @@ class Gather : public std::enable_shared_from_this<Gather> {
                             static_cast<double>(requests_per_place_));
     answers_[index] = *answer;
     if (num_ended_ < answers_.size() || failed_) return absl::OkStatus();
-    GEMMA_ASSIGN_OR_RETURN(std::string json, make_json_(answers_));
-    out_->Respond(200, "application/json", std::move(json));
+    served_->background.Run([self = shared_from_this()] { self->Respond(); });
     return absl::OkStatus();
+  }
+
+  // Many vectors are a text of many megabytes, so the engine does not wait for
+  // it.
+  void Respond() {
+    const absl::Status status = NoThrow([&]() -> absl::Status {
+      GEMMA_ASSIGN_OR_RETURN(std::string json, make_json_(answers_));
+      // Before the reader learns of the response, and sends the next request.
+      place_ = {};
+      out_->Respond(200, "application/json", std::move(json));
+      return absl::OkStatus();
+    });
+    if (!status.ok()) {
+      place_ = {};
+      Fail(status);
+    }
   }
 
   const std::shared_ptr<Served> served_;
@@ -107,7 +130,7 @@ class Gather : public std::enable_shared_from_this<Gather> {
   std::mutex mutex_;  // guards tickets_ and ended_
   std::vector<std::optional<Ticket>> tickets_;
   std::vector<bool> ended_;
-  // Used by the engine's thread.
+  // Used by the engine's thread, and after the last answer by Respond.
   std::vector<Completion> answers_;
   size_t num_ended_ = 0;
   bool failed_ = false;

@@ -21,8 +21,8 @@
 
 namespace gemma::internal {
 
-// Makes the JSON of the response of the answers to all requests, in order. The
-// engine's thread calls it, so it must be quick. It may use what Served has.
+// Makes the JSON of the response of the answers to all requests, in order.
+// Served::background calls it. It may use what Served has.
 using MakeJson = std::function<absl::StatusOr<std::string>(
     absl::Span<const Completion> answers)>;
 
