@@ -113,7 +113,10 @@ struct ServedAutoencoder {
 struct ServedModel {
   std::string name;  // in requests and in /v1/models
   Model model;       // one that continues texts, or one that embeds them
-  EngineOptions options = {};  // of the engine
+  // Of the engine, except that a 64th of its reuse_bytes, at most 16 MiB, is
+  // for the tokens of chats: prompts that go on have the tokens of their
+  // answers.
+  EngineOptions options = {};
   // The model is a ShieldGemma: it also answers /v1/moderations.
   bool moderates = false;
   // They show features of texts (/v1/features) and steer answers (`steer`).

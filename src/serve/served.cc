@@ -1,5 +1,6 @@
 #include "src/serve/served.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -31,6 +32,13 @@ absl::Status CheckAutoencoders(const ServedModel& served) {
   return absl::OkStatus();
 }
 
+// The most bytes of remembered tokens: those of some hundreds of long chats,
+// and little beside the caches of their tokens.
+uint64_t MemoryBytes(const EngineOptions& options) {
+  constexpr uint64_t kMost = uint64_t{16} << 20;
+  return std::min(kMost, options.reuse_bytes / 64);
+}
+
 }  // namespace
 
 Served::Served(ServedModel from, const Tokenizer& its_tokenizer,
@@ -42,7 +50,8 @@ Served::Served(ServedModel from, const Tokenizer& its_tokenizer,
       tokenizer(its_tokenizer),
       turns(model.chat_template()),
       weights_bytes(model.MemoryFor(SessionOptions()).weights),
-      admission(from.options, options.max_waiting_bytes) {}
+      admission(from.options, options.max_waiting_bytes),
+      memory(its_tokenizer, MemoryBytes(from.options)) {}
 
 absl::StatusOr<std::shared_ptr<Served>> Served::Create(
     ServedModel from, const ServerOptions& options, MemoryBudget budget) {
@@ -71,6 +80,7 @@ absl::StatusOr<std::shared_ptr<Served>> Served::Create(
   // The engine's queue also holds requests that are about to run, and the
   // admission has counted those that wait.
   EngineOptions engine = served->engine_options;
+  engine.reuse_bytes -= MemoryBytes(engine);
   engine.budget = std::move(budget);
   engine.max_queued += engine.max_sequences;
   engine.max_queued_per_client += engine.max_sequences;

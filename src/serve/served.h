@@ -21,6 +21,7 @@
 #include "src/serve/admission.h"
 #include "src/serve/background.h"
 #include "src/serve/routes/metrics.h"
+#include "src/serve/token_memory.h"
 
 namespace gemma::internal {
 
@@ -56,6 +57,9 @@ struct Served {
   uint64_t scratch_bytes = 0;  // of passes, embedders and classifiers
   uint64_t autoencoder_bytes = 0;
   Admission admission;
+  // The tokens of chats. Its bytes are a part of engine_options.reuse_bytes,
+  // which the engine does not get.
+  TokenMemory memory;
   Metrics metrics;
   Background background;  // writes responses that are large
   std::optional<Engine> engine;

@@ -176,6 +176,11 @@ void Generation::OnDone(size_t choice, absl::StatusOr<Completion> answer) {
       served_->admission.Took(stats.prefill_seconds + stats.decode_seconds);
     }
     served_->metrics.Record(*answer);
+    if (asked_.remembered_text.has_value()) {
+      // A client may also send back the text of an answer that it cancelled.
+      served_->memory.Remember(asked_.prompts[0], *asked_.remembered_text,
+                               answer->tokens);
+    }
     return OnAnswer(choice, *answer);
   });
   if (!status.ok()) Fail(status);

@@ -34,6 +34,8 @@ struct Asked {
   // The dialect of the grammar, if it is one of tools: calls are passed on in
   // pieces, and stop strings end only the text before them.
   ToolDialect dialect = ToolDialect::kNone;
+  // The text of the only prompt; see TokenMemory, which then keeps the answers.
+  std::optional<std::string> remembered_text;
   std::string client;
   Admission::Place place;  // of the choices
   std::optional<std::chrono::steady_clock::time_point> deadline;

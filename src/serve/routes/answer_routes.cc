@@ -43,7 +43,10 @@ absl::Status Chat(const std::shared_ptr<Served>& served, Call& call,
   ResponseHead head = HeadOf(*served, call, "chatcmpl", request.answer);
   const bool logprobs = request.answer.logprobs;
   Asked asked = AskedOf(call, std::move(place), std::move(request.answer));
-  asked.prompts.push_back(*std::move(tokens));
+  TokenMemory::Prompt prompt =
+      served->memory.Recall(*std::move(tokens), served->context());
+  asked.prompts.push_back(std::move(prompt.tokens));
+  asked.remembered_text = std::move(prompt.text);
   asked.tap = std::move(tap);
   if (asked.fields.form.has_value()) {
     asked.dialect = asked.fields.form->source.rules.dialect;

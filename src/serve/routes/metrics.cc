@@ -150,6 +150,11 @@ void WriteCounts(MetricsWriter& out) {
        &S::pass_seconds);
   each("reuse_bytes", "gauge", "Bytes of caches and grammars kept for reuse.",
        &S::reuse_bytes);
+  out.Each("remembered_bytes", "gauge",
+           "Bytes of the tokens of chats, for prompts that continue them.",
+           [](const Served& served) {
+             return static_cast<double>(served.memory.bytes());
+           });
   each("request_failure_total", "counter", "Requests that ended with an error.",
        &S::failed);
 }
