@@ -3,7 +3,7 @@
 # step that fails. tests/README.md explains the steps.
 #
 #   tools/test.sh             all steps: style, dev, tsan, portable, release
-#   tools/test.sh STEP...     some steps, also clang, clients, fuzz and arm
+#   tools/test.sh STEP...     some steps, also clang, clients, fuzz, arm and soak
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -47,11 +47,14 @@ run_tsan() {
     -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g1 -fno-omit-frame-pointer" \
     -DCMAKE_C_FLAGS="-fsanitize=thread" \
     -DCMAKE_PREFIX_PATH="$PWD/build/deps"
-  cmake --build build/tsan --target hello_in_c ops_test session_test generate_test batch_test
+  cmake --build build/tsan --target hello_in_c ops_test session_test generate_test batch_test \
+    serve_test
   step "Testing: tsan"
   build/tsan/hello_in_c tests/testdata/gguf/gemma3_mixed.gguf "hello"
-  ctest --test-dir build/tsan/gemma --output-on-failure -j 2 \
-    --no-tests=error -LE real -R 'Workers|Session|Engine' -E RowPrompts
+  SOAK_REQUESTS=1000 ctest --test-dir build/tsan/gemma \
+    --output-on-failure -j 2 --no-tests=error -LE real \
+    -R 'Workers|Session|Engine|Exchange|Gathering|HeldPasses|Soak' \
+    -E RowPrompts
 }
 
 # Tests kernels and formats without SIMD. If these tests pass where others fail,
@@ -108,6 +111,16 @@ run_clients() {
   fi
   step "Testing: clients"
   "$env/bin/python" tests/clients/real_clients.py
+}
+
+# Sends many requests to the command over sockets, a third of which their clients
+# leave, and prints what was measured.
+run_soak() {
+  build release --target gemma_command
+  step "Testing: soak"
+  GEMMA_BINARY="$PWD/build/release/gemma" PYTHONPATH=tests/tools \
+    SOAK_REQUESTS="${SOAK_REQUESTS:-10000}" \
+    python3 tests/tools/serve/soak_test.py
 }
 
 # Searches for inputs that break a fuzz target, $FUZZ_SECONDS (60) for each of

@@ -29,7 +29,8 @@ OTHER_COMMANDS = ["compare", "quantize", "verify-file", "doctor", "completion", 
 TIMEOUT = 300
 
 # For tests that only compare results, which need no sanitizers.
-compares_results = unittest.skipIf(os.environ.get("GEMMA_SANITIZED"), "under sanitizers")
+SANITIZED = bool(os.environ.get("GEMMA_SANITIZED"))
+compares_results = unittest.skipIf(SANITIZED, "under sanitizers")
 
 # Remove the caller's variables, because they would set options.
 for _name in [name for name in os.environ if name.startswith("GEMMA_")]:
