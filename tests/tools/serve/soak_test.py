@@ -42,7 +42,7 @@ class Ask:
         self.model = "left" if self.leaves or number % 2 else "kept"
         self.status = 200
         self.fields = {}
-        text = " ".join(draw.choices(WORDS, k=draw.choice((1, 2, 5, 30, 300)))) if self.leaves else self.prompt(draw)
+        text = self.prompt(draw)
         self.path = draw.choice(("/v1/completions", "/v1/completions", "/v1/chat/completions", "/v1/chat/completions", "/v1/score",
                                  "/v1/embeddings", "/tokenize", "/detokenize", "/metrics", "/health", "wrong"))
         getattr(self, "make_" + self.path.strip("/").replace("v1/", "").replace("/", "_"))(draw, text)
@@ -54,8 +54,8 @@ class Ask:
 
     @staticmethod
     def prompt(draw):
-        """One of few prompts, so that many requests are the same."""
-        return " ".join(random.Random(draw.randrange(20)).choices(WORDS, k=draw.choice((1, 4, 60))))
+        """One of few prompts, so that many requests are the same, and caches are soon full."""
+        return " ".join(random.Random(draw.randrange(20)).choices(WORDS, k=draw.choice((1, 4, 60, 300))))
 
     def make_completions(self, draw, text):
         self.make_answer(draw, {"prompt": text, "logprobs": draw.choice((None, 2))})
