@@ -87,7 +87,8 @@ struct ServerOptions {
   size_t max_waiting_bytes = size_t{256} << 20;
   // The most bytes of memory for all models together: what a MemoryBudget
   // counts, and weights that are not in a mapped file, scratch memory of
-  // passes, sessions of classifiers and autoencoders; 0: no limit.
+  // passes, sessions of classifiers, autoencoders and the most tokens of chats
+  // that may be remembered; 0: no limit.
   uint64_t max_memory_bytes = 0;
   // The most bytes of a stream that wait for Exchange::Take. A reader that is
   // slower loses its own request: the stream ends with an error.

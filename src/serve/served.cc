@@ -111,8 +111,9 @@ absl::Status Served::Reserve(MemoryBudget& budget) {
     autoencoder_bytes += one.autoencoder.memory_bytes();
   }
   const MemoryUse weights = model.MemoryFor(SessionOptions());
-  const absl::Status status = budget.Reserve(weights.weights - weights.mapped +
-                                             scratch_bytes + autoencoder_bytes);
+  const absl::Status status =
+      budget.Reserve(weights.weights - weights.mapped + scratch_bytes +
+                     autoencoder_bytes + MemoryBytes(engine_options));
   if (status.ok()) return status;
   return absl::Status(
       status.code(),

@@ -113,7 +113,8 @@ TEST(Server, FindsModelByRoute) {
 TEST(Server, LimitsMemoryOfAll) {
   const Model model = Gemma3Toy();
   const EngineOptions engine = {.max_tokens = 300, .max_sequences = 2};
-  const uint64_t most = Engine::MemoryFor(model, engine).total();
+  const uint64_t most =
+      Engine::MemoryFor(model, engine).total() + engine.reuse_bytes / 64;
   Server server = ServerOf(model, engine, {.max_memory_bytes = most});
   const absl::Status second = server.Add({"second", model, engine});
   EXPECT_TRUE(absl::IsResourceExhausted(second)) << second;

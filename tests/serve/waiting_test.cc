@@ -54,7 +54,8 @@ TEST(HeldPasses, HoldUpOnlyAnswers) {
 
 // The engine goes on while a response is made of its answers.
 TEST(Gathering, HoldsUpNoEngine) {
-  const auto served = *Served::Create({"toy", Gemma3Toy(), {}}, {});
+  const auto served =
+      *Served::Create({"toy", Gemma3Toy(), {}}, {}, *MemoryBudget::Create());
   const ServerOptions options;
   const HttpRequest request;
   std::latch ended(1), released(1);
