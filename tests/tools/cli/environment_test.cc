@@ -122,6 +122,7 @@ std::string GoodWord(const CLI::Option& option, int which) {
   }
   // Any other word would be the prompt.
   if (option.get_positional()) return which == 0 ? "a.gguf" : "b.gguf";
+  if (type == "SIZE") return which == 0 ? "3GB" : "2GB";
   return which == 0 ? "3" : "2";
 }
 

@@ -280,6 +280,8 @@ std::string HelpOnTopic(const CLI::App& root, std::string_view topic) {
         absl::AsciiStrToLower(GroupOf(option).title), absl::MaxSplits(' ', 1));
     return title[0] == name;
   };
+  // The first command with the topic, or the first whose help explains it.
+  std::string first;
   for (const CommandEntry& command : commands) {
     if (is_exact && !has_option(command)) continue;
     const bool is_name =
@@ -291,18 +293,22 @@ std::string HelpOnTopic(const CLI::App& root, std::string_view topic) {
       }
     }
     if (help.empty()) continue;
+    bool explains = false;
     const std::string text = SplitFooter(command.footer).text;
     for (const std::string_view paragraph : absl::StrSplit(text, "\n\n")) {
       const std::string_view begin = paragraph.substr(0, paragraph.find('\n'));
       if (is_name && absl::StrContains(begin, absl::StrCat("--", name))) {
         absl::StrAppend(&help, "\n", paragraph, "\n");
+        explains = true;
       }
     }
-    return absl::StrCat("Options of ", kCommandName, " ", command.name, ":\n",
-                        help, "\n", kCommandName, " ", command.name,
-                        " --help-all lists all options.\n");
+    if (!explains && !first.empty()) continue;
+    first = absl::StrCat("Options of ", kCommandName, " ", command.name, ":\n",
+                         help, "\n", kCommandName, " ", command.name,
+                         " --help-all lists all options.\n");
+    if (explains) break;
   }
-  return "";
+  return first;
 }
 
 }  // namespace gemma::tools

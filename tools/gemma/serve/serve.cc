@@ -186,7 +186,7 @@ Examples:
   gemma serve gemma-3-270m
   gemma serve gemma-3-1b-it-q4 small=gemma-3-270m --port 8000
   gemma serve gemma-3-1b-it-q4 --guard shieldgemma-2b/
-  gemma serve gemma-2-2b/ --sae layer_12/width_16k/average_l0_82/params.npz:res@12
+  gemma serve gemma-2-2b/ --sae width_16k/average_l0_82/params.npz:res@12
 
 )");
   command->callback([=] { *action = [=] { return Serve(*options); }; });
