@@ -152,7 +152,8 @@ Request Generation::RequestOf(size_t choice) {
   return request;
 }
 
-void Generation::OnDone(size_t choice, absl::StatusOr<Completion> answer) {
+void Generation::OnDone(size_t choice,
+                        const absl::StatusOr<Completion>& result) {
   // Whatever fails below, this choice has ended.
   ++num_ended_;
   std::optional<Ticket> ticket;
@@ -163,25 +164,26 @@ void Generation::OnDone(size_t choice, absl::StatusOr<Completion> answer) {
   }
   asked_.place.LeaveOne();
   const absl::Status status = NoThrow([&]() -> absl::Status {
-    if (asked_.tap && ReasonOf(answer.status()) == ErrorReason::kNotFinite) {
+    if (asked_.tap && ReasonOf(result.status()) == ErrorReason::kNotFinite) {
       return AtParam(absl::InvalidArgumentError(
                          "'steer' makes logits that are not finite, wanted "
                          "smaller strengths"),
                      "steer");
     }
-    GEMMA_RETURN_IF_ERROR(answer.status());
-    GenerateStats& stats = answer->stats;
+    GEMMA_RETURN_IF_ERROR(result.status());
+    Completion answer = *result;
+    GenerateStats& stats = answer.stats;
     if (!failed_) TakeEnd(choices_[choice], stats.stop_reason);
     if (stats.stop_reason != StopReason::kCancelled) {
       served_->admission.Took(stats.prefill_seconds + stats.decode_seconds);
     }
-    served_->metrics.Record(*answer);
+    served_->metrics.Record(answer);
     if (asked_.remembered_text.has_value()) {
       // A client may also send back the text of an answer that it cancelled.
       served_->memory.Remember(asked_.prompts[0], *asked_.remembered_text,
-                               answer->tokens);
+                               answer.tokens);
     }
-    return OnAnswer(choice, *answer);
+    return OnAnswer(choice, answer);
   });
   if (!status.ok()) Fail(status);
 }

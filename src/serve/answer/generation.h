@@ -74,7 +74,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   void Parse(size_t choice);
   absl::Status SubmitAll();
   Request RequestOf(size_t choice);
-  void OnDone(size_t choice, absl::StatusOr<Completion> answer);
+  void OnDone(size_t choice, const absl::StatusOr<Completion>& result);
   // Passes on what is left of a choice that has ended. Corrects the reason.
   static void TakeEnd(Choice& choice, StopReason& reason);
   // Writes the end of a choice, unless the response has failed.
