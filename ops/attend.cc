@@ -47,8 +47,8 @@ void AddTile(const AttendJob& job, size_t tile, size_t begin, size_t end,
                        (tile + kCacheTile) % job.cache.num_slots * key_row;
   const size_t num_queries = NumQueries(job);
   Scores(job, buffers, keys, values, seen,
-         Ahead(values, kCacheTile * row * sizeof(T),
-               HWY_MAX(1, num_queries * kTileVectors / kSums) * head_dim));
+         FetchAhead(values, kCacheTile * row * sizeof(T),
+                    HWY_MAX(1, num_queries * kTileVectors / kSums) * head_dim));
   for (size_t i = seen.rows_begin; i < seen.rows_end; ++i) {
     for (size_t query = i * seen.group; query < (i + 1) * seen.group; ++query) {
       const bool is_first = state.sum[query] == 0.0f;
@@ -60,8 +60,9 @@ void AddTile(const AttendJob& job, size_t tile, size_t begin, size_t end,
   }
   WeightedValues(
       buffers, seen, num_queries, values, head_dim,
-      Ahead(next_keys, kCacheTile * key_row * sizeof(T),
-            HWY_MAX(1, num_queries * head_dim / kLanes / kSums) * kCacheTile),
+      FetchAhead(
+          next_keys, kCacheTile * key_row * sizeof(T),
+          HWY_MAX(1, num_queries * head_dim / kLanes / kSums) * kCacheTile),
       state);
 }
 

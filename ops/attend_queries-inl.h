@@ -85,7 +85,7 @@ template <class T>
 HWY_INLINE void ScoreBlocks(const AttendBuffers& buffers, size_t num_queries,
                             const SeenOfTile& seen, const T* HWY_RESTRICT keys,
                             size_t begin, size_t num_keys, size_t head_dim,
-                            Ahead& ahead) {
+                            FetchAhead& ahead) {
   ForQueryTiles(num_queries, [&](auto size, size_t first) HWY_ATTR {
     constexpr size_t kQueries = decltype(size)::value;
     constexpr size_t kVectors = HWY_MIN(kVectorsFor<kQueries>, kTileVectors);
@@ -109,7 +109,7 @@ HWY_INLINE void ScoreBlocks(const AttendBuffers& buffers, size_t num_queries,
 template <class T>
 void Scores(const AttendJob& job, const AttendBuffers& buffers,
             const T* HWY_RESTRICT keys, const T* HWY_RESTRICT values,
-            const SeenOfTile& seen, Ahead ahead) {
+            const SeenOfTile& seen, FetchAhead ahead) {
   const size_t head_dim = job.head_dim;
   const size_t num_queries = NumQueries(job);
   const bool is_split = job.cache.num_rotated != 0;
@@ -142,8 +142,9 @@ void Scores(const AttendJob& job, const AttendBuffers& buffers,
 template <class T>
 HWY_INLINE void AddValues(const AttendBuffers& buffers, const SeenOfTile& seen,
                           const T* HWY_RESTRICT values, size_t key_stride,
-                          size_t vector_stride, size_t num_values, Ahead& ahead,
-                          float* HWY_RESTRICT sums, size_t sums_stride) {
+                          size_t vector_stride, size_t num_values,
+                          FetchAhead& ahead, float* HWY_RESTRICT sums,
+                          size_t sums_stride) {
   const size_t num_vectors = num_values / kLanes;
   const size_t begin = seen.rows_begin * seen.group;
   ForQueryTiles(
@@ -172,7 +173,8 @@ HWY_INLINE void AddValues(const AttendBuffers& buffers, const SeenOfTile& seen,
 template <class T>
 void WeightedValues(const AttendBuffers& buffers, const SeenOfTile& seen,
                     size_t num_queries, const T* HWY_RESTRICT values,
-                    size_t head_dim, Ahead ahead, const AttendState& state) {
+                    size_t head_dim, FetchAhead ahead,
+                    const AttendState& state) {
   if constexpr (!std::is_same_v<T, CacheByte>) {
     if (num_queries < kManyQueries) {
       return AddValues(buffers, seen, values, head_dim, kLanes, head_dim, ahead,

@@ -57,9 +57,9 @@ using Constant = std::integral_constant<size_t, kSize>;
 
 // Fetches memory that is needed soon while the CPU computes something else:
 // each step of a register tile fetches some bytes more.
-struct Ahead {
+struct FetchAhead {
   // Fetches `bytes` from `from` on, in about `steps` steps.
-  Ahead(const void* from, size_t bytes, size_t steps)
+  FetchAhead(const void* from, size_t bytes, size_t steps)
       : at(static_cast<const uint8_t*>(from)),
         step((bytes + steps - 1) / steps) {}
   HWY_INLINE void Step() {
@@ -82,7 +82,7 @@ HWY_INLINE size_t KeyOffset(size_t v, size_t head_dim) {
 template <size_t kQueries, size_t kVectors, class T>
 HWY_INLINE void ScoreTile(const float* HWY_RESTRICT q,
                           const T* HWY_RESTRICT keys, size_t first,
-                          size_t head_dim, Ahead& ahead,
+                          size_t head_dim, FetchAhead& ahead,
                           float* HWY_RESTRICT scores) {
   const DF df;
   VF sums[kQueries * kVectors];
@@ -185,7 +185,7 @@ HWY_INLINE void ValueTile(const float* HWY_RESTRICT weights,
                           const float* HWY_RESTRICT rescale,
                           const SeenByQueries<kQueries>& seen,
                           const T* HWY_RESTRICT values, size_t key_stride,
-                          size_t vector_stride, size_t count, Ahead& ahead,
+                          size_t vector_stride, size_t count, FetchAhead& ahead,
                           float* HWY_RESTRICT sums, size_t sums_stride) {
   const DF df;
   VF s[kQueries * kVectors];

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Checks includes between folders, the names at the top level, that no code
-matches words of messages, that tests have short names, that links between
-pages lead somewhere, and that README.md stays short.
+matches words of messages, that no two headers define types of one name, that
+tests have short names, that links between pages lead somewhere, and that
+README.md stays short.
 
 Prints one line for each breach and exits with 1 if there is any.
 --self-test shows that each rule can fail.
@@ -108,6 +109,25 @@ def check(files):
             breaches += [f"{path}:{line}: {what}" for line, what in check_test_names(path, text)]
         if path.endswith(".md"):
             breaches += [f"{path}:{line}: {what}" for line, what in check_page(path, text, files)]
+    return breaches + check_types(files)
+
+
+def check_types(files):
+    """Types of one name in one namespace: the linker would take one for the other."""
+    breaches, seen = [], {}
+    for path, text in files.items():
+        if not re.match(r"(include|src|ops|compression|tools)/.*\.h$", path):
+            continue
+        spaces = []
+        for number, line in enumerate(text.splitlines(), 1):
+            if space := re.match(r"namespace ([\w:]+) \{", line):
+                spaces.append(space[1])
+            elif re.match(r"\}  // namespace", line) and spaces:
+                spaces.pop()
+            elif name := re.match(r"(?:struct|class|enum(?: class)?) (?:[A-Z_]+ )?([\w:]+)[^;]*\{", line):
+                other = seen.setdefault("::".join([*spaces, name[1]]), path)
+                if other != path:
+                    breaches.append(f"{path}:{number}: {name[1]} is also a type of {other}")
     return breaches
 
 
@@ -275,6 +295,10 @@ def self_test():
     ]
     wrong = [f"allowed, but reported: {case}" for case in good if one(*case)]
     wrong += [f"forbidden, but not reported: {case}" for case in bad if not one(*case)]
+    types = [{"src/os/a.h": "namespace a {\nstruct B {", "src/os/b.h": f"namespace {space} {{\nclass B : C {{"}
+             for space in "ab"]
+    if [len(check(files)) for files in types] != [1, 0]:
+        wrong.append("two types of one name in one namespace")
     return wrong
 
 

@@ -34,8 +34,8 @@ size_t Batcher::NumRows(absl::Span<const Part> parts) {
 }
 
 Batcher::Batcher(const Model& model, const Tokenizer& tokenizer,
-                 Executor& executor, const EngineOptions& options, Meter& meter,
-                 MemoryAccount& account)
+                 Executor& executor, const EngineOptions& options,
+                 EngineMeter& meter, MemoryAccount& account)
     : model_(model),
       tokenizer_(tokenizer),
       executor_(executor),
@@ -73,7 +73,7 @@ void Batcher::Add(std::shared_ptr<Ticket::State> ticket) noexcept {
     running_.push_back(std::move(request));
   });
   if (status.ok()) return;
-  meter_.Ended(Meter::Stage::kQueue, std::nullopt);
+  meter_.Ended(EngineMeter::Stage::kQueue, std::nullopt);
   ticket->Finish(std::move(status));
 }
 

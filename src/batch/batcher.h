@@ -38,7 +38,8 @@ class Batcher : public Schedule, private Droppable {
   // `tokenizer` and `executor` belong to `model`. `meter` and `account` must
   // outlive the batcher.
   Batcher(const Model& model, const Tokenizer& tokenizer, Executor& executor,
-          const EngineOptions& options, Meter& meter, MemoryAccount& account);
+          const EngineOptions& options, EngineMeter& meter,
+          MemoryAccount& account);
   ~Batcher() override;
 
   // The options of each request's session.
@@ -160,7 +161,7 @@ class Batcher : public Schedule, private Droppable {
   const uint64_t reuse_bytes_;
   const uint64_t most_logits_;
   uint64_t other_bytes_ = 0;
-  Meter& meter_;
+  EngineMeter& meter_;
   MemoryAccount& account_;
   SequencePool pool_;     // used with the account's lock
   bool in_line_ = false;  // of the budget

@@ -113,9 +113,10 @@ uint64_t Batcher::CheckpointBytes() const {
 }
 
 void Batcher::MeterMemory() const {
-  Meter::Memory held = {.running_bytes = RunningBytes(),
-                        .checkpoint_bytes = CheckpointBytes(),
-                        .logits_bytes = logits_.capacity() * sizeof(float)};
+  EngineMeter::Memory held = {
+      .running_bytes = RunningBytes(),
+      .checkpoint_bytes = CheckpointBytes(),
+      .logits_bytes = logits_.capacity() * sizeof(float)};
   for (const auto& request : running_) {
     if (request->started()) held.running_tokens += request->position();
   }

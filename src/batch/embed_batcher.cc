@@ -10,7 +10,8 @@
 
 namespace gemma::internal {
 
-EmbedBatcher::EmbedBatcher(const Model& model, Executor& executor, Meter& meter)
+EmbedBatcher::EmbedBatcher(const Model& model, Executor& executor,
+                           EngineMeter& meter)
     : model_(model),
       executor_(executor),
       max_rows_(model.impl().prefill_chunk),
@@ -19,7 +20,7 @@ EmbedBatcher::EmbedBatcher(const Model& model, Executor& executor, Meter& meter)
 void EmbedBatcher::Add(std::shared_ptr<Ticket::State> ticket) noexcept {
   absl::Status status = Guarded([&] { running_.emplace_back(ticket); });
   if (status.ok()) return;
-  meter_.Ended(Meter::Stage::kQueue, std::nullopt);
+  meter_.Ended(EngineMeter::Stage::kQueue, std::nullopt);
   ticket->Finish(std::move(status));
 }
 
@@ -128,9 +129,9 @@ void EmbedBatcher::Sweep() noexcept {
 }
 
 void EmbedBatcher::Finish(Running& request) {
-  const Meter::Stage stage = request.stopwatch.has_value()
-                                 ? Meter::Stage::kPrompt
-                                 : Meter::Stage::kQueue;
+  const EngineMeter::Stage stage = request.stopwatch.has_value()
+                                       ? EngineMeter::Stage::kPrompt
+                                       : EngineMeter::Stage::kQueue;
   if (!request.status.ok()) {
     meter_.Ended(stage, std::nullopt);
     return request.ticket->Finish(std::move(request.status));

@@ -27,7 +27,7 @@ namespace gemma::internal {
 class EmbedBatcher : public Schedule {
  public:
   // `executor` belongs to `model`. `meter` must outlive the batcher.
-  EmbedBatcher(const Model& model, Executor& executor, Meter& meter);
+  EmbedBatcher(const Model& model, Executor& executor, EngineMeter& meter);
 
   size_t num_running() const override { return running_.size(); }
   void SetOtherBytes(uint64_t) override {}
@@ -66,7 +66,7 @@ class EmbedBatcher : public Schedule {
   const Model model_;
   Executor& executor_;
   const size_t max_rows_;  // of a pass with several texts
-  Meter& meter_;
+  EngineMeter& meter_;
   std::list<Running> running_;  // the one whose turn is next comes first
   std::vector<float> vectors_;  // of a pass
 };

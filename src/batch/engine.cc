@@ -57,7 +57,8 @@ absl::Status Check(const EngineOptions& options) {
 
 std::unique_ptr<Schedule> NewSchedule(const Model& model, Executor& executor,
                                       const EngineOptions& options,
-                                      Meter& meter, MemoryAccount& account) {
+                                      EngineMeter& meter,
+                                      MemoryAccount& account) {
   if (model.config().pooling != Pooling::kNone) {
     return std::make_unique<EmbedBatcher>(model, executor, meter);
   }
@@ -283,7 +284,7 @@ class Engine::Impl {
   const std::optional<Embedder> embedder_;
   const std::unique_ptr<MemoryAccount> account_;
   const size_t max_rows_;  // of a pass
-  Meter meter_;
+  EngineMeter meter_;
   GrammarCache grammars_;
   const std::unique_ptr<Schedule> schedule_;  // used only by the thread
 

@@ -30,7 +30,7 @@ std::string KeyOf(const GrammarSource& source) {
 
 }  // namespace
 
-GrammarCache::GrammarCache(uint64_t max_bytes, Meter& meter,
+GrammarCache::GrammarCache(uint64_t max_bytes, EngineMeter& meter,
                            MemoryAccount& account)
     : max_bytes_(max_bytes), meter_(meter), account_(account) {
   const MemoryAccount::Lock lock(account_);

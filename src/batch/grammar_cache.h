@@ -24,7 +24,7 @@ class GrammarCache : private Droppable {
  public:
   // Keeps at most max_bytes of grammars and their sources, with room in the
   // account. Tells the meter. Both must outlive the cache.
-  GrammarCache(uint64_t max_bytes, Meter& meter, MemoryAccount& account);
+  GrammarCache(uint64_t max_bytes, EngineMeter& meter, MemoryAccount& account);
   ~GrammarCache() override;
 
   // Returns the kept grammar of the source, or compiles it. Threads that ask
@@ -64,7 +64,7 @@ class GrammarCache : private Droppable {
   Entries::const_iterator Oldest() const;
 
   const uint64_t max_bytes_;
-  Meter& meter_;
+  EngineMeter& meter_;
   MemoryAccount& account_;
   mutable std::mutex mutex_;  // guards the fields below
   Entries entries_;           // most recently used first

@@ -2,39 +2,39 @@
 
 namespace gemma::internal {
 
-void Meter::Queued(size_t words) {
+void EngineMeter::Queued(size_t words) {
   const std::lock_guard lock(mutex_);
   ++now_.submitted;
   ++now_.queued;
   now_.queued_tokens += words;
 }
 
-void Meter::Refused() {
+void EngineMeter::Refused() {
   const std::lock_guard lock(mutex_);
   ++now_.refused;
 }
 
-void Meter::Admitted(size_t words) {
+void EngineMeter::Admitted(size_t words) {
   const std::lock_guard lock(mutex_);
   --now_.queued;
   now_.queued_tokens -= words;
   ++now_.running;
 }
 
-void Meter::Ended(Stage stage, std::optional<StopReason> reason) {
+void EngineMeter::Ended(Stage stage, std::optional<StopReason> reason) {
   const std::lock_guard lock(mutex_);
   --now_.running;
   End(stage, reason);
 }
 
-void Meter::EndedInQueue(size_t words, std::optional<StopReason> reason) {
+void EngineMeter::EndedInQueue(size_t words, std::optional<StopReason> reason) {
   const std::lock_guard lock(mutex_);
   --now_.queued;
   now_.queued_tokens -= words;
   End(Stage::kQueue, reason);
 }
 
-void Meter::End(Stage stage, std::optional<StopReason> reason) {
+void EngineMeter::End(Stage stage, std::optional<StopReason> reason) {
   if (!reason.has_value()) {
     ++now_.failed;
     return;
@@ -56,7 +56,7 @@ void Meter::End(Stage stage, std::optional<StopReason> reason) {
   }
 }
 
-void Meter::Passed(size_t rows, size_t prompt_rows, double seconds) {
+void EngineMeter::Passed(size_t rows, size_t prompt_rows, double seconds) {
   const std::lock_guard lock(mutex_);
   ++now_.passes;
   now_.rows += rows;
@@ -65,17 +65,17 @@ void Meter::Passed(size_t rows, size_t prompt_rows, double seconds) {
   now_.computed_tokens += prompt_rows;
 }
 
-void Meter::Reused(size_t words) {
+void EngineMeter::Reused(size_t words) {
   const std::lock_guard lock(mutex_);
   now_.reused_tokens += words;
 }
 
-void Meter::Chose(size_t tokens) {
+void EngineMeter::Chose(size_t tokens) {
   const std::lock_guard lock(mutex_);
   now_.new_tokens += tokens;
 }
 
-void Meter::Holds(const Memory& memory) {
+void EngineMeter::Holds(const Memory& memory) {
   const std::lock_guard lock(mutex_);
   now_.running_tokens = memory.running_tokens;
   now_.running_bytes = memory.running_bytes;
@@ -83,19 +83,19 @@ void Meter::Holds(const Memory& memory) {
   checkpoint_bytes_ = memory.checkpoint_bytes;
 }
 
-void Meter::Keeps(size_t sequences, uint64_t tokens, uint64_t bytes) {
+void EngineMeter::Keeps(size_t sequences, uint64_t tokens, uint64_t bytes) {
   const std::lock_guard lock(mutex_);
   now_.kept_sequences = sequences;
   now_.kept_tokens = tokens;
   kept_bytes_ = bytes;
 }
 
-void Meter::Compiled(bool found) {
+void EngineMeter::Compiled(bool found) {
   const std::lock_guard lock(mutex_);
   ++(found ? now_.grammar_hits : now_.grammar_misses);
 }
 
-void Meter::KeepsGrammars(size_t grammars, uint64_t bytes) {
+void EngineMeter::KeepsGrammars(size_t grammars, uint64_t bytes) {
   const std::lock_guard lock(mutex_);
   now_.grammars = grammars;
   now_.grammar_bytes = bytes;

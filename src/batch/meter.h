@@ -15,9 +15,9 @@ namespace gemma::internal {
 // Any thread may count and read. The lock is held only to change or copy the
 // numbers, never during a pass, and nothing is called under it, so a reader
 // never waits for work.
-class Meter {
+class EngineMeter {
  public:
-  explicit Meter(const EngineOptions& options) {
+  explicit EngineMeter(const EngineOptions& options) {
     now_.max_sequences = options.max_sequences;
     now_.max_reuse_bytes = options.reuse_bytes;
     now_.max_bytes = options.max_bytes;

@@ -158,20 +158,21 @@ void RunningRequest::Fail(absl::Status status) {
 }
 
 void RunningRequest::Finish(
-    Meter& meter, absl::FunctionRef<void(std::optional<Session>)> release) {
+    EngineMeter& meter,
+    absl::FunctionRef<void(std::optional<Session>)> release) {
   if (status_.ok()) Call([&] { answer_.Finish(); });
   GenerateStats& stats = completion_.stats;
   stats.new_tokens = answer_.num_tokens();
   stats.stop_reason = answer_.stop_reason();
   stats.prompt_tokens = started() ? std::min(position(), prompt().size()) : 0;
-  Meter::Stage stage = Meter::Stage::kQueue;
+  EngineMeter::Stage stage = EngineMeter::Stage::kQueue;
   if (!started()) {
     completion_.queued_seconds = ticket_->seconds();
   } else if (in_prompt()) {
-    stage = Meter::Stage::kPrompt;
+    stage = EngineMeter::Stage::kPrompt;
     stats.prefill_seconds = stopwatch_.seconds();
   } else {
-    stage = Meter::Stage::kAnswer;
+    stage = EngineMeter::Stage::kAnswer;
     stats.decode_seconds = stopwatch_.seconds();
   }
   release(std::exchange(session_, std::nullopt));

@@ -84,7 +84,7 @@ class RunningRequest {
 
   // Finishes a request that has ended. Before its ticket is done, counts it and
   // gives its sequence, if it has one, to `release`.
-  void Finish(Meter& meter,
+  void Finish(EngineMeter& meter,
               absl::FunctionRef<void(std::optional<Session>)> release);
 
  private:

@@ -43,7 +43,7 @@ struct Cache {
   uint64_t hits() const { return meter.Get().grammar_hits; }
 
   MemoryAccount account{std::make_shared<MemoryBudget::Impl>(0), 0, 0, 0};
-  Meter meter;
+  EngineMeter meter;
   GrammarCache grammars;
 };
 

@@ -56,7 +56,7 @@ class Steps {
 
  private:
   std::unique_ptr<MemoryAccount> account_;
-  Meter meter_;
+  EngineMeter meter_;
   Batcher batcher_;
   std::vector<std::shared_ptr<Ticket::State>> states_;
 };

@@ -15,9 +15,9 @@ constexpr size_t kDefaultMaxTokens = 16;
 constexpr std::string_view kWantedPrompt =
     "a text, an array of texts, an array of tokens or an array of those";
 
-absl::StatusOr<TextPrompt> ReadTokens(const Json& json,
-                                      const ModelConfig& config) {
-  TextPrompt prompt = {.has_tokens = true};
+absl::StatusOr<PromptInput> ReadTokens(const Json& json,
+                                       const ModelConfig& config) {
+  PromptInput prompt = {.has_tokens = true};
   GEMMA_RETURN_IF_ERROR(AtField(json.Get(prompt.tokens), json));
   GEMMA_RETURN_IF_ERROR(
       AtField(CheckTokens(prompt.tokens, config, ParamOf(json)), json));
@@ -42,9 +42,9 @@ absl::Status ReadNumLogprobs(Fields& fields, AnswerFields& answer) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<TextPrompt>> ReadPrompts(const Json& json,
-                                                    const ModelConfig& config) {
-  std::vector<TextPrompt> prompts;
+absl::StatusOr<std::vector<PromptInput>> ReadPrompts(
+    const Json& json, const ModelConfig& config) {
+  std::vector<PromptInput> prompts;
   if (json.is_string()) {
     GEMMA_RETURN_IF_ERROR(json.Get(prompts.emplace_back().text));
     return prompts;
@@ -59,7 +59,7 @@ absl::StatusOr<std::vector<TextPrompt>> ReadPrompts(const Json& json,
     return prompts;
   }
   for (const Json& element : json.Elements()) {
-    TextPrompt& prompt = prompts.emplace_back();
+    PromptInput& prompt = prompts.emplace_back();
     if (element.is_string()) {
       GEMMA_RETURN_IF_ERROR(element.Get(prompt.text));
     } else if (element.is_array()) {
@@ -112,7 +112,7 @@ absl::StatusOr<CompletionRequest> ReadCompletionRequest(
 }
 
 absl::StatusOr<std::vector<TokenId>> EncodePrompt(const Tokenizer& tokenizer,
-                                                  TextPrompt prompt) {
+                                                  PromptInput prompt) {
   CompletionRequest request;
   request.prompts.push_back(std::move(prompt));
   GEMMA_RETURN_IF_ERROR(EncodePrompts(tokenizer, request));
@@ -130,7 +130,7 @@ absl::Status EncodePrompts(const Tokenizer& tokenizer,
     std::vector<TokenId>& all = request.answer.options.stop_tokens;
     all.insert(all.end(), stops.begin(), stops.end());
   }
-  for (TextPrompt& prompt : request.prompts) {
+  for (PromptInput& prompt : request.prompts) {
     if (prompt.has_tokens) {
       if (fill.has_value()) {
         return AtParam(absl::InvalidArgumentError(

@@ -18,7 +18,7 @@
 namespace gemma::internal {
 
 // A prompt: a text, or its tokens.
-struct TextPrompt {
+struct PromptInput {
   std::string text;
   std::vector<TokenId> tokens;
   bool has_tokens = false;
@@ -26,7 +26,7 @@ struct TextPrompt {
 
 struct CompletionRequest {
   AnswerFields answer;
-  std::vector<TextPrompt> prompts;
+  std::vector<PromptInput> prompts;
   std::optional<std::string> suffix;  // fill the gap before this text
   bool echo = false;                  // the answer begins with the prompt
   bool bos = true;                    // texts begin with BOS
@@ -46,12 +46,12 @@ absl::StatusOr<CompletionRequest> ReadCompletionRequest(
     const ModelConfig& config, size_t max_choices, Fields& fields);
 
 // Reads a text, tokens, or an array of texts or of tokens.
-absl::StatusOr<std::vector<TextPrompt>> ReadPrompts(const Json& json,
-                                                    const ModelConfig& config);
+absl::StatusOr<std::vector<PromptInput>> ReadPrompts(const Json& json,
+                                                     const ModelConfig& config);
 
 // Returns the tokens of a prompt: for a text, BOS and its tokens.
 absl::StatusOr<std::vector<TokenId>> EncodePrompt(const Tokenizer& tokenizer,
-                                                  TextPrompt prompt);
+                                                  PromptInput prompt);
 
 // Fills in the tokens of the prompts that are texts. With a suffix, they are
 // prompts of FillInMiddle, and its stop tokens end the answers.

@@ -82,7 +82,7 @@ absl::Status Complete(const std::shared_ptr<Served>& served, Call& call,
   Asked asked = AskedOf(call, std::move(place), std::move(request.answer));
   asked.tap = std::move(tap);
   asked.scores_prompt = request.echo && style.logprobs;
-  for (TextPrompt& prompt : request.prompts) {
+  for (PromptInput& prompt : request.prompts) {
     if (asked.scores_prompt && !asked.fields.options.prompt_only &&
         prompt.tokens.size() >= served->context()) {
       // Without a new token, the lists of log-probabilities would be shorter

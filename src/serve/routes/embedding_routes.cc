@@ -53,14 +53,14 @@ absl::Status ReadInput(const Served& served, Fields& fields,
                        EmbeddingRequest& request) {
   const std::optional<Json> input = fields.Take("input");
   if (!input.has_value()) return fields.Missing("input");
-  GEMMA_ASSIGN_OR_RETURN(std::vector<TextPrompt> prompts,
+  GEMMA_ASSIGN_OR_RETURN(std::vector<PromptInput> prompts,
                          ReadPrompts(*input, served.model.config()));
   if (prompts.size() > kMaxTexts) {
     return FieldError(*input, FormatText("has %u texts, wanted at most %u",
                                          prompts.size(), kMaxTexts));
   }
   const bool has_tokens = prompts[0].has_tokens;
-  for (TextPrompt& prompt : prompts) {
+  for (PromptInput& prompt : prompts) {
     if (prompt.has_tokens != has_tokens) {
       return FieldError(*input, "has texts and tokens, wanted one of them");
     }

@@ -54,7 +54,7 @@ struct FoundFeatures {
 absl::StatusOr<std::vector<TokenId>> TokensOfInput(const Served& served,
                                                    const Json& input,
                                                    ControlTokens control) {
-  GEMMA_ASSIGN_OR_RETURN(std::vector<TextPrompt> prompts,
+  GEMMA_ASSIGN_OR_RETURN(std::vector<PromptInput> prompts,
                          ReadPrompts(input, served.model.config()));
   if (prompts.size() != 1) {
     return FieldError(input, "has several texts, wanted one");

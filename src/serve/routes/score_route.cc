@@ -44,9 +44,9 @@ std::string ScoresJson(const Served& served,
 }
 
 struct ScoreRequest {
-  std::vector<TextPrompt> prompts;  // of `prompt`; one
-  std::vector<Message> messages;    // or these
-  std::vector<TextPrompt> choices;
+  std::vector<PromptInput> prompts;  // of `prompt`; one
+  std::vector<Message> messages;     // or these
+  std::vector<PromptInput> choices;
   double timeout = 0;
 };
 
@@ -98,7 +98,7 @@ absl::Status EncodeScored(const Served& served, ScoreRequest& request,
     asked.prompt = *std::move(tokens);
   }
   for (size_t i = 0; i < request.choices.size(); ++i) {
-    TextPrompt& choice = request.choices[i];
+    PromptInput& choice = request.choices[i];
     if (!choice.has_tokens) {
       absl::StatusOr<std::vector<TokenId>> tokens =
           served.tokenizer.Encode(choice.text);
