@@ -107,14 +107,19 @@ TEST(EnginePool, WaitsForOnePiece) {
   const Model answering = LoadOn(pool, "gemma3");
   Engine reader = MakeEngine(reading, {.max_tokens = 1000});
   Engine answerer = MakeEngine(answering, {.max_tokens = 1000});
+  std::atomic<bool> is_read = false;
   // Whoever computes waits until the other one asks for its next pass.
   const auto wait = [&] {
-    while (pool.impl()->num_waiting() == 0) std::this_thread::yield();
+    while (pool.impl()->num_waiting() == 0 && !is_read) {
+      std::this_thread::yield();
+    }
   };
   std::atomic<size_t> passes = 0;  // of the answerer
   Request answer = Ask(MakePrompt(3, 1), 900);
   answer.tap = [&](const TapSite& site, absl::Span<float>) {
-    if (site.point == TapPoint::kEmbedding && passes++ == 0) wait();
+    if (site.point != TapPoint::kEmbedding) return;
+    ++passes;
+    wait();
   };
   Request prompt = Ask(MakePrompt(512, 2), 1);
   std::vector<size_t> passes_at;  // at each piece
@@ -126,6 +131,7 @@ TEST(EnginePool, WaitsForOnePiece) {
   Ticket answered = Submit(answerer, std::move(answer));
   while (passes == 0) std::this_thread::yield();
   AnswerOf(Submit(reader, std::move(prompt)));
+  is_read = true;
   answered.Cancel();
   ASSERT_GE(passes_at.size(), 8u);
   for (size_t i = 1; i < 8; ++i) EXPECT_GT(passes_at[i], passes_at[i - 1]) << i;

@@ -234,8 +234,9 @@ TEST(SteerField, RefusesInfiniteLogits) {
   Server server = ScopedServer();
   const ServeJson change = {
       {"autoencoder", "late"}, {"feature", 3}, {"strength", 3e38}};
-  const Reply reply =
-      Post(server, kTextPath, {{"prompt", "the cat"}, {"steer", {change}}});
+  ServeJson body = {{"prompt", "the cat"}};
+  for (size_t i = 0; i < 60; ++i) body["steer"].push_back(change);
+  const Reply reply = Post(server, kTextPath, body);
   EXPECT_EQ(reply.status, 400) << reply.body;
   EXPECT_THAT(reply.error(), HasSubstr("steer: 'steer' makes logits that"));
 }
