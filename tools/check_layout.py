@@ -124,7 +124,7 @@ def check_types(files):
                 spaces.append(space[1])
             elif re.match(r"\}  // namespace", line) and spaces:
                 spaces.pop()
-            elif name := re.match(r"(?:struct|class|enum(?: class)?) (?:[A-Z_]+ )?([\w:]+)[^;]*\{", line):
+            elif name := re.match(r"(?:struct|class|enum(?: class)?) (?:GEMMA_EXPORT )?([\w:]+)[^;]*\{", line):
                 other = seen.setdefault("::".join([*spaces, name[1]]), path)
                 if other != path:
                     breaches.append(f"{path}:{number}: {name[1]} is also a type of {other}")
