@@ -301,7 +301,7 @@ TEST_F(GenerateMixed, CheckpointsOfThePrompt) {
     });
     GenerateOptions options;
     options.max_new_tokens = 300;  // the rings forget the prompt
-    options.sampling.logit_bias = {{1, -INFINITY}, {106, -INFINITY}};
+    options.sampling.logit_bias = {{1, -INFINITY}, {6, -INFINITY}};
     options.checkpoints = {17, 100, 299};
     options.score_prompt = scored;
     options.on_token = [](const ScoredToken&) {};
@@ -327,7 +327,7 @@ TEST_F(GenerateMixed, CancelledFromAnotherThread) {
   options.on_token = [&](const ScoredToken&) {
     if (++tokens == 3) reached.count_down();
   };
-  options.sampling.logit_bias = {{1, -INFINITY}, {106, -INFINITY}};
+  options.sampling.logit_bias = {{1, -INFINITY}, {6, -INFINITY}};
   std::thread other([&] {
     reached.wait();
     cancel = true;
@@ -348,7 +348,7 @@ TEST_F(GenerateMixed, DeadlineAtAnyStage) {
   for (const size_t last : {1, 4, 5, 9}) {
     session = NewSession(*model_);
     size_t calls = 0;
-    options.sampling.logit_bias = {{1, -INFINITY}, {106, -INFINITY}};
+    options.sampling.logit_bias = {{1, -INFINITY}, {6, -INFINITY}};
     options.deadline = now() + std::chrono::seconds(1000);
     options.cancelled = [&] {
       // The deadline passes.

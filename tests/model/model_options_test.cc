@@ -104,8 +104,9 @@ TEST(MemoryFor, EngineCountsItsSequences) {
   const MemoryUse sessions = model.MemoryFor({.max_tokens = 1000}, 64);
   EXPECT_EQ(use.weights, sessions.weights);
   EXPECT_EQ(use.cache, sessions.cache);
+  // The logits of 64 answers, and of 64 tokens of a scored prompt.
   EXPECT_EQ(use.scratch,
-            sessions.scratch + 65 * model.config().vocab_size * sizeof(float));
+            sessions.scratch + 128 * model.config().vocab_size * sizeof(float));
 }
 
 TEST(MemoryFor, EmbedderCountsAPass) {

@@ -71,7 +71,7 @@ Request Ask(std::vector<TokenId> prompt, size_t max_new_tokens) {
   request.prompt = std::move(prompt);
   request.options.max_new_tokens = max_new_tokens;
   request.options.sampling.temperature = 0.0f;
-  request.options.sampling.logit_bias = {{1, -INFINITY}, {106, -INFINITY}};
+  request.options.sampling.logit_bias = {{1, -INFINITY}, {6, -INFINITY}};
   return request;
 }
 

@@ -41,7 +41,7 @@ class CommandPromptPath : public ::testing::TestWithParam<ToyArithmetic> {
   CommandPromptPath() {
     options_.max_tokens = 6;
     options_.sampling.temperature = 0;
-    options_.sampling.logit_bias = {{1, -INFINITY}, {106, -INFINITY}};
+    options_.sampling.logit_bias = {{1, -INFINITY}, {6, -INFINITY}};
   }
 
   AnswerOptions options_;

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """gemma serve and clients that leave, read slowly or come in crowds, and how it ends."""
+import os
 import re
 import signal
 import socket
@@ -212,6 +213,12 @@ class EndTest(ServeTest):
         self.addCleanup(client.close)
         for _ in range(2000):
             self.assertEqual(client.send(request(path="/" + "a" * 200)).response().status, 404)
+        # Not a byte more fits in, so that notes would wait, too.
+        error = os.open(f"/proc/{serving.process.pid}/fd/2", os.O_WRONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, error)
+        with self.assertRaises(BlockingIOError):
+            while True:
+                os.write(error, b"x")
         self.assertEqual(serving.stop(), 0)
 
 

@@ -69,17 +69,25 @@ void NoteOpenFile(const std::string& path) {
                     ": every user of this machine can read it (chmod 600)"));
 }
 
+// Whether a note would not wait. If nobody reads standard error, a server must
+// still obey signals.
+bool CanNote() {
+  pollfd error = {STDERR_FILENO, POLLOUT, 0};
+  return poll(&error, 1, /*timeout=*/0) == 1;
+}
+
 // Reads the certificate and its key again, for new connections.
 void ReadTlsAgain(const ServeOptions& options, HttpService& service) {
   absl::StatusOr<std::unique_ptr<TlsContext>> tls =
       MakeTlsContext(options.certificate, options.key);
   if (!tls.ok()) {
+    if (!CanNote()) return;
     NoteError(tls.status());
     Note("the certificate from before stays in use");
     return;
   }
   service.SetTls(*std::move(tls));
-  if (!options.quiet) {
+  if (!options.quiet && CanNote()) {
     Note(absl::StrCat("read ", options.certificate, " again"));
   }
 }
@@ -145,13 +153,13 @@ absl::Status Serve(ServeOptions options) {
     poll(&interrupt, 1, /*timeout=*/-1);
     if (TakeHangup()) ReadTlsAgain(options, *service);
   }
-  if (!options.quiet) {
+  if (!options.quiet && CanNote()) {
     Note(absl::StrCat("ending within ", options.grace_seconds,
                       " s; a second signal ends at once"));
   }
   server.Drain();
   const size_t unfinished = service->Drain(options.grace_seconds);
-  if (unfinished > 0 && !options.quiet) {
+  if (unfinished > 0 && !options.quiet && CanNote()) {
     Note(absl::StrCat(unfinished, " connections did not finish in time"));
   }
   return absl::OkStatus();
