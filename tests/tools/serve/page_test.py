@@ -356,6 +356,9 @@ class ServerTest(PageTest):
         self.assertRegex(details, r"^ended at the limit of tokens · 5 tokens · .*seed \d+$")
         self.browser.click("[data-mode=tokens]")
         self.assertEqual(self.browser.run("return document.querySelectorAll('.token').length"), 5)
+        self.browser.click("[data-mode=features]")
+        self.browser.wait("return document.querySelector('.features tr button')")
+        self.assertRegex(self.browser.run("return document.querySelector('.features tr button').textContent"), r"^feature \d+$")
 
 
 if __name__ == "__main__":

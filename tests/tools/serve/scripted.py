@@ -161,7 +161,9 @@ class PageTest(unittest.TestCase):
     def setUpClass(cls):
         if PageTest.browser:
             return
-        PageTest.real = cls.real = Serving("--guard", TESTDATA / "classify" / "shield.gguf")
+        PageTest.real = cls.real = Serving(
+            "--guard", TESTDATA / "classify" / "shield.gguf", "--sae",
+            TESTDATA / "scope/gemma-scope-mixed-pt-res/layer_1/width_16/average_l0_4/params.npz")
         unittest.addModuleCleanup(cls.real.end)
         files = {}
         for path in FILES:
