@@ -41,6 +41,8 @@ class GEMMA_EXPORT MemoryBudget {
   // ResourceExhausted if they do not fit beside what engines need for a request
   // each; nothing is counted then.
   absl::Status Reserve(uint64_t bytes);
+  // Gives back bytes that were reserved.
+  void Release(uint64_t bytes);
 
   // Returns the bytes that are held or reserved. For the logits of passes, the
   // most of any pass count.

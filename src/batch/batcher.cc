@@ -82,7 +82,6 @@ void Batcher::Step() {
     if (!request->started()) request->CheckInterruption();
   }
   Sweep();
-  StopWaiting();
   std::vector<Part> answers;
   for (const auto& request : running_) {
     if (!request->started() || request->in_prompt()) continue;
@@ -136,22 +135,26 @@ std::vector<absl::Span<const Batcher::Part>> Batcher::DivideAnswers(
 
 bool Batcher::Start(RunningRequest& request, RunningRequest** waits_for) {
   const MemoryAccount::Lock lock(account_);
-  if (account_.others_wait()) {
-    in_line_ = true;
-    account_.WaitInLine();
+  request.set_waits_for_memory(account_.others_wait());
+  if (request.waits_for_memory()) {
+    UpdateLine();
     return false;
   }
-  in_line_ = false;
   absl::StatusOr<std::optional<Session>> session = Begin(request, waits_for);
-  if (!in_line_) account_.LeaveLine();
-  if (session.ok() && session->has_value()) {
+  const bool begins = session.ok() && session->has_value();
+  // The engine has had its turn. Its other requests wait for the next one.
+  if (begins) account_.LeaveLine();
+  UpdateLine();
+  if (begins) {
     request.Start(**std::move(session));
     CountMemory();
     meter_.Reused(request.position());
     return true;
   }
   // If others run, wait: they may leave it their memory.
-  if (!session.ok() && !AnyRuns() && !in_line_) request.Fail(session.status());
+  if (!session.ok() && !AnyRuns() && !request.waits_for_memory()) {
+    request.Fail(session.status());
+  }
   return false;
 }
 
@@ -162,15 +165,15 @@ bool Batcher::AnyRuns() const {
 
 bool Batcher::waits_for_memory() const { return in_line_ && !AnyRuns(); }
 
-void Batcher::StopWaiting() {
-  if (!in_line_ ||
-      std::any_of(running_.begin(), running_.end(),
-                  [](const auto& other) { return !other->started(); })) {
-    return;
+void Batcher::UpdateLine() {
+  in_line_ = std::any_of(
+      running_.begin(), running_.end(),
+      [](const auto& request) { return request->waits_for_memory(); });
+  if (in_line_) {
+    account_.WaitInLine();
+  } else {
+    account_.LeaveLine();
   }
-  in_line_ = false;
-  const MemoryAccount::Lock lock(account_);
-  account_.LeaveLine();
 }
 
 Batcher::Source Batcher::FindSource(const RunningRequest& request) {
@@ -221,7 +224,7 @@ absl::StatusOr<std::optional<Session>> Batcher::Begin(
 }
 
 absl::StatusOr<std::optional<Session>> Batcher::BeginNew(
-    const RunningRequest& request) {
+    RunningRequest& request) {
   GEMMA_RETURN_IF_ERROR(MakeRoom(request));
   return pool_.New();
 }
@@ -329,12 +332,19 @@ void Batcher::AddCheckpoint(RunningRequest& request) {
       (position == prompt_size && session.rollback() < kCheckpointInterval) ||
       (position <= prompt_size && IsBranch(request, position));
   if (!due) return;
-  const MemoryAccount::Lock lock(account_);
-  if (account_.MakeRoom(pool_.checkpoint_bytes()) !=
-      MemoryAccount::Room::kMade) {
-    return;
+  {
+    const MemoryAccount::Lock lock(account_);
+    if (account_.MakeRoom(pool_.checkpoint_bytes()) !=
+            MemoryAccount::Room::kMade ||
+        !pool_.MakeRoom(CheckpointBytes() + pool_.checkpoint_bytes())) {
+      return;
+    }
+    CountMemory(pool_.checkpoint_bytes());
   }
-  pool_.Checkpoint(session, NumCheckpoints());
+  // Other engines need not wait for the copy. If memory runs out, other
+  // requests reuse less.
+  session.AddCheckpoint().IgnoreError();
+  const MemoryAccount::Lock lock(account_);
   CountMemory();
 }
 
@@ -373,6 +383,9 @@ void Batcher::Sweep() noexcept {
       MeterMemory();
     });
   }
+  if (!in_line_) return;
+  const MemoryAccount::Lock lock(account_);
+  UpdateLine();
 }
 
 }  // namespace gemma::internal

@@ -105,26 +105,27 @@ class Batcher : public Schedule, private Droppable {
   bool Start(RunningRequest& request, RunningRequest** waits_for);
   // Whether any request has its sequence.
   bool AnyRuns() const;
-  // Leaves the budget's line if no request waits.
-  void StopWaiting();
   // A sequence that holds as much of the prompt as others have computed, or
   // nullopt while another request, `*waits_for`, computes more of it.
   // ResourceExhausted if there is no memory for it, or no room within
   // max_bytes.
   absl::StatusOr<std::optional<Session>> Begin(RunningRequest& request,
                                                RunningRequest** waits_for);
-  absl::StatusOr<std::optional<Session>> BeginNew(
-      const RunningRequest& request);
+  absl::StatusOr<std::optional<Session>> BeginNew(RunningRequest& request);
 
   // The functions below need the account's lock, but for the static ones.
 
+  // Keeps the engine's place in the budget's line while a request waits for
+  // memory, or takes one at the end. Leaves the line if none does.
+  void UpdateLine();
   // Drops what is kept until a sequence for the request fits within the limits.
-  // Else the engine waits in the budget's line, if that can help.
-  absl::Status MakeRoom(const RunningRequest& request);
+  // Else the request waits for memory, if that can help.
+  absl::Status MakeRoom(RunningRequest& request);
   // What a running request needs beside its sequence.
   uint64_t ReservedBytes(const RunningRequest& request) const;
-  // Tells the pool and the account what they may hold and what is held.
-  void CountMemory();
+  // Tells the pool and the account what they may hold and what is held, with
+  // `more` bytes of a checkpoint that comes next.
+  void CountMemory(uint64_t more = 0);
   // The bytes of running requests without checkpoints for reuse.
   uint64_t RunningBytes() const;
 
@@ -152,7 +153,7 @@ class Batcher : public Schedule, private Droppable {
   void DropOldest() override;
 
   // Removes the requests that have ended, finishes their tickets, and keeps
-  // their sequences.
+  // their sequences. Those that waited for memory give up their place.
   void Sweep() noexcept;
 
   const Model model_;

@@ -51,23 +51,21 @@ void Batcher::SetOtherBytes(uint64_t bytes) {
   CountMemory();
 }
 
-void Batcher::CountMemory() {
+void Batcher::CountMemory(uint64_t more) {
+  const uint64_t checkpoints = CheckpointBytes() + more;
   pool_.SetMaxBytes(reuse_bytes_ - std::min(other_bytes_, reuse_bytes_),
-                    CheckpointBytes());
-  account_.SetHeld(most_logits_ + RunningBytes() + CheckpointBytes());
+                    checkpoints);
+  account_.SetHeld(most_logits_ + RunningBytes() + checkpoints);
   account_.MakeRoom(0);
 }
 
-absl::Status Batcher::MakeRoom(const RunningRequest& request) {
+absl::Status Batcher::MakeRoom(RunningRequest& request) {
   const uint64_t more = pool_.sequence_bytes() + ReservedBytes(request);
   CountMemory();
   const MemoryAccount::Room room = account_.MakeRoom(more);
   if (room == MemoryAccount::Room::kMade) return absl::OkStatus();
-  if (room == MemoryAccount::Room::kBudgetFull &&
-      (AnyRuns() || account_.others_run())) {
-    in_line_ = true;
-    account_.WaitInLine();
-  }
+  request.set_waits_for_memory(room == MemoryAccount::Room::kBudgetFull &&
+                               (AnyRuns() || account_.others_run()));
   return absl::ResourceExhaustedError(
       FormatText("a request needs %u bytes, and the limits of the engine have "
                  "no room for them",

@@ -136,6 +136,12 @@ absl::Status MemoryBudget::Impl::Reserve(uint64_t bytes) {
   return absl::OkStatus();
 }
 
+void MemoryBudget::Impl::Release(uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  reserved_ -= std::min(bytes, reserved_);
+  bytes_.store(Total(), std::memory_order_relaxed);
+}
+
 MemoryBudget::MemoryBudget(std::shared_ptr<Impl> impl)
     : impl_(std::move(impl)) {}
 MemoryBudget::~MemoryBudget() = default;
@@ -153,6 +159,8 @@ absl::StatusOr<MemoryBudget> MemoryBudget::Create(uint64_t max_bytes) {
 absl::Status MemoryBudget::Reserve(uint64_t bytes) {
   return NoThrow([&] { return impl_->Reserve(bytes); });
 }
+
+void MemoryBudget::Release(uint64_t bytes) { impl_->Release(bytes); }
 
 uint64_t MemoryBudget::bytes() const { return impl_->bytes(); }
 uint64_t MemoryBudget::max_bytes() const { return impl_->max_bytes(); }

@@ -108,6 +108,7 @@ class MemoryBudget::Impl {
   explicit Impl(uint64_t max_bytes) : max_bytes_(max_bytes) {}
 
   absl::Status Reserve(uint64_t bytes);
+  void Release(uint64_t bytes);
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
   uint64_t max_bytes() const { return max_bytes_; }
 

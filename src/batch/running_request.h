@@ -56,6 +56,11 @@ class RunningRequest {
   size_t branch() const { return branch_; }
   void set_branch(size_t position) { branch_ = position; }
 
+  // Whether the budget had no memory for this request, or another engine's turn
+  // came first, when it last tried to start.
+  bool waits_for_memory() const { return waits_for_memory_; }
+  void set_waits_for_memory(bool waits) { waits_for_memory_ = waits; }
+
   // Whether some of the prompt is left.
   bool in_prompt() const { return position() < prompt().size(); }
   // How many tokens of the prompt must still be computed; before the request
@@ -111,6 +116,7 @@ class RunningRequest {
   std::optional<Session> session_;
   size_t branch_ = 0;
   size_t expected_ = 0;
+  bool waits_for_memory_ = false;
   TokenId next_ = 0;                    // chosen, but not yet in the sequence
   std::optional<ChoiceScorer> scorer_;  // if the request has choices
   bool ended_ = false;

@@ -111,13 +111,6 @@ void SequencePool::Keep(Session session, const PromptPieces& pieces,
   kept_.push_front({std::move(session), pieces, account_.Now()});
 }
 
-void SequencePool::Checkpoint(Session::Impl& sequence, size_t checkpoints) {
-  if (MakeRoom((checkpoints + 1) * sequence.checkpoint_bytes())) {
-    // If memory runs out, other requests reuse less.
-    sequence.AddCheckpoint().IgnoreError();
-  }
-}
-
 void SequencePool::SetMaxBytes(uint64_t max_bytes, uint64_t others) {
   max_bytes_ = max_bytes;
   if (!MakeRoom(others)) kept_.clear();

@@ -99,9 +99,9 @@ class SequencePool {
   uint64_t sequence_bytes() const { return sequence_bytes_; }
   uint64_t checkpoint_bytes() const { return checkpoint_bytes_; }
 
-  // Adds a checkpoint to a running sequence if there is room. Drops kept
-  // sequences and counts `checkpoints` as Keep does.
-  void Checkpoint(Session::Impl& sequence, size_t checkpoints);
+  // Drops the least recently used sequences until `more` bytes fit. Returns
+  // false if they never can.
+  bool MakeRoom(uint64_t more);
 
  private:
   // Removes the kept sequence of `prefix` and returns it, rewound to
@@ -110,8 +110,6 @@ class SequencePool {
 
   uint64_t Bytes(const Session& session) const;
   uint64_t KeptBytes() const;
-  // Drops sequences until `more` bytes fit. Returns false if they never can.
-  bool MakeRoom(uint64_t more);
 
   const Model model_;
   const SessionOptions options_;

@@ -41,6 +41,13 @@ uint64_t MemoryBytes(const EngineOptions& options) {
 
 }  // namespace
 
+absl::Status ReservedBytes::Reserve(MemoryBudget budget, uint64_t bytes) {
+  GEMMA_RETURN_IF_ERROR(budget.Reserve(bytes));
+  budget_ = std::move(budget);
+  bytes_ = bytes;
+  return absl::OkStatus();
+}
+
 Served::Served(ServedModel from, const Tokenizer& its_tokenizer,
                const ServerOptions& options)
     : name(std::move(from.name)),
@@ -93,7 +100,7 @@ absl::StatusOr<std::shared_ptr<Served>> Served::Create(
   return served;
 }
 
-absl::Status Served::Reserve(MemoryBudget& budget) {
+absl::Status Served::Reserve(const MemoryBudget& budget) {
   if (embedder.has_value()) {
     const MemoryUse use = Embedder::MemoryFor(model, {embedder->max_tokens()});
     scratch_bytes = use.cache + use.scratch;
@@ -111,9 +118,9 @@ absl::Status Served::Reserve(MemoryBudget& budget) {
     autoencoder_bytes += one.autoencoder.memory_bytes();
   }
   const MemoryUse weights = model.MemoryFor(SessionOptions());
-  const absl::Status status =
-      budget.Reserve(weights.weights - weights.mapped + scratch_bytes +
-                     autoencoder_bytes + MemoryBytes(engine_options));
+  const absl::Status status = reserved.Reserve(
+      budget, weights.weights - weights.mapped + scratch_bytes +
+                  autoencoder_bytes + MemoryBytes(engine_options));
   if (status.ok()) return status;
   return absl::Status(
       status.code(),

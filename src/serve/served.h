@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gemma/chat_template.h"
 #include "gemma/classifier.h"
@@ -25,10 +26,28 @@
 
 namespace gemma::internal {
 
+// Bytes that are reserved in a budget until the holder ends.
+class ReservedBytes {
+ public:
+  ReservedBytes() = default;
+  ~ReservedBytes() {
+    if (budget_.has_value()) budget_->Release(bytes_);
+  }
+  ReservedBytes(const ReservedBytes&) = delete;
+  ReservedBytes& operator=(const ReservedBytes&) = delete;
+
+  // Call this once. An error if they do not fit.
+  absl::Status Reserve(MemoryBudget budget, uint64_t bytes);
+
+ private:
+  std::optional<MemoryBudget> budget_;
+  uint64_t bytes_ = 0;
+};
+
 // Requests share it, so that they may outlive the server.
 struct Served {
-  // Fails as the Create of Engine, Embedder or Classifier does.
-  // Takes its memory from the budget.
+  // Fails as the Create of Engine, Embedder or Classifier does. Holds memory of
+  // the budget until it ends.
   static absl::StatusOr<std::shared_ptr<Served>> Create(
       ServedModel from, const ServerOptions& options, MemoryBudget budget);
 
@@ -42,11 +61,12 @@ struct Served {
     return turns.ok() ? turns->tool_dialect() : ToolDialect::kNone;
   }
   // Counts what the engine does not.
-  absl::Status Reserve(MemoryBudget& budget);
+  absl::Status Reserve(const MemoryBudget& budget);
   // Ends all requests, and waits until they have ended. Call this before the
   // last owner lets go, which may be a request.
   void Stop();
 
+  ReservedBytes reserved;  // the last member that ends
   const std::string name;
   const Model model;
   const EngineOptions engine_options;

@@ -168,13 +168,15 @@ class Server::Impl {
   }
 
   absl::Status Add(ServedModel model) {
+    const std::lock_guard adding(add_mutex_);
+    // Only this function changes models_.
+    if (Find(model.name) != nullptr) {
+      return absl::AlreadyExistsError(absl::StrCat(
+          "a model is served as ", Quoted(model.name), " already"));
+    }
     GEMMA_ASSIGN_OR_RETURN(std::shared_ptr<Served> served,
                            Served::Create(std::move(model), options_, budget_));
     const std::unique_lock lock(mutex_);
-    if (Find(served->name) != nullptr) {
-      return absl::AlreadyExistsError(absl::StrCat(
-          "a model is served as ", Quoted(served->name), " already"));
-    }
     models_.push_back(std::move(served));
     return absl::OkStatus();
   }
@@ -356,6 +358,7 @@ class Server::Impl {
   const MemoryBudget budget_;  // of all models
   const int64_t created_;
   std::atomic<bool> open_ = false;
+  std::mutex add_mutex_;             // held while a model is added
   mutable std::shared_mutex mutex_;  // guards models_
   std::vector<std::shared_ptr<Served>> models_;
   std::mutex random_mutex_;  // guards random_

@@ -124,6 +124,68 @@ TEST(EngineBudget, WaitsInLine) {
   EXPECT_EQ(second.Result(of_second).tokens.size(), 10u);
 }
 
+// A request that waits for a prompt of its own engine costs others that wait
+// for memory no place in the line.
+TEST(EngineBudget, SharedPromptsKeepPlace) {
+  const std::vector<Model> models = TwoToys();
+  const std::vector<EngineOptions> options = Sharing(models, 1);
+  Steps first(models[0], options[0]);
+  Steps second(models[1], options[1]);
+  const std::vector<TokenId> whole = MakePrompt(350, 1);
+  first.Add(Ask(whole, 2));
+  first.Step();
+  const size_t short_one = second.Add(Ask(MakePrompt(50, 2), 6));
+  second.Add(Ask(MakePrompt(50, 3), 30));
+  for (size_t i = 0; i < 3; ++i) second.Step();
+  const size_t waiting = first.Add(Ask(MakePrompt(50, 4), 2));
+  const std::vector<TokenId> part(whole.begin(), whole.begin() + 340);
+  const size_t sharing = first.Add(Ask(Concat(part, {5, 6}), 2));
+  first.Step();
+  while (!second.done(short_one)) second.Step();
+  const size_t late = second.Add(Ask(MakePrompt(50, 5), 2));
+  for (size_t i = 0; i < 3; ++i) second.Step();
+  EXPECT_FALSE(second.done(late));
+  for (size_t i = 0; i < 3; ++i) first.Step();
+  EXPECT_TRUE(first.done(waiting));
+  EXPECT_FALSE(first.done(sharing));
+  second.Finish();
+  first.Finish();
+  EXPECT_EQ(first.Result(sharing).tokens.size(), 2u);
+  EXPECT_EQ(second.Result(late).tokens.size(), 2u);
+}
+
+// An engine whose request begins goes to the end of the line with the others.
+TEST(EngineBudget, EnginesTakeTurns) {
+  const std::vector<Model> models = TwoToys();
+  const std::vector<EngineOptions> options = Sharing(models, 1);
+  Steps first(models[0], options[0]);
+  Steps second(models[1], options[1]);
+  std::vector<size_t> running;
+  for (size_t i = 0; i < 3; ++i) {
+    running.push_back(first.Add(Ask(MakePrompt(50, i), 10 + 10 * i)));
+  }
+  for (size_t i = 0; i < 3; ++i) first.Step();
+  std::vector<size_t> waiting;
+  for (size_t i = 0; i < 2; ++i) {
+    waiting.push_back(second.Add(Ask(MakePrompt(50, 10 + i), 60)));
+  }
+  second.Step();
+  const size_t other = first.Add(Ask(MakePrompt(50, 20), 1));
+  while (!first.done(running[0])) first.Step();
+  for (size_t i = 0; i < 3; ++i) second.Step();
+  EXPECT_EQ(second.Snapshot().computed_tokens, 50u);
+  while (!first.done(running[1])) first.Step();
+  for (size_t i = 0; i < 3; ++i) second.Step();
+  EXPECT_EQ(second.Snapshot().computed_tokens, 50u);
+  first.Step();
+  EXPECT_TRUE(first.done(other));
+  for (size_t i = 0; i < 3; ++i) second.Step();
+  EXPECT_EQ(second.Snapshot().computed_tokens, 100u);
+  first.Finish();
+  second.Finish();
+  EXPECT_EQ(second.Result(waiting[1]).tokens.size(), 60u);
+}
+
 TEST(EngineBudget, CancelledOnesLeaveLine) {
   const std::vector<Model> models = TwoToys();
   const std::vector<EngineOptions> options = Sharing(models, 0);
@@ -176,7 +238,9 @@ TEST(EngineBudget, OneOfEachFits) {
     EXPECT_FALSE(budget.Reserve(1).ok());
   }
   EXPECT_EQ(budget.bytes(), 0u);
-  ASSERT_EQ(ErrorOf(budget.Reserve(1)), "OK");
+  ASSERT_EQ(ErrorOf(budget.Reserve(3)), "OK");
+  budget.Release(2);
+  EXPECT_EQ(budget.bytes(), 1u);
   Engine first = MakeEngine(models[0], options[0]);
   const absl::Status full = Engine::Create(models[1], options[1]).status();
   EXPECT_TRUE(absl::IsResourceExhausted(full)) << full;

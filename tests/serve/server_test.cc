@@ -135,6 +135,25 @@ TEST(Server, LimitsMemoryOfAll) {
   EXPECT_THAT(text, HasSubstr("gemma:scratch_bytes{model_name=\"toy\"}"));
 }
 
+TEST(Server, FailedModelsReturnMemory) {
+  const Model model = Gemma3Toy();
+  Server server = ServerOf(model);
+  const auto memory = [&] {
+    const std::string text =
+        Pending(server, GetRequest("/metrics")).WaitForText().body;
+    const size_t at = text.find("\ngemma:memory_bytes ");
+    return text.substr(at + 1, text.find('\n', at + 1) - at - 1);
+  };
+  const std::string before = memory();
+  EXPECT_THAT(ErrorOf(server.Add({"toy", model})), HasSubstr("'toy' already"));
+  EXPECT_EQ(memory(), before);
+  EXPECT_THAT(ErrorOf(server.Add({"second", model, {.max_sequences = 0}})),
+              StartsWith("max_sequences is 0"));
+  EXPECT_EQ(memory(), before);
+  ASSERT_EQ(ErrorOf(server.Add({"second", model})), "OK");
+  EXPECT_NE(memory(), before);
+}
+
 TEST(Server, RefusesUnknownRoutes) {
   Server server = ServerOf(Gemma3Toy());
   const Reply unknown = Get(server, "/v1/secrets");
