@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import signal
 import struct
 import subprocess
@@ -31,6 +32,13 @@ TIMEOUT = 300
 # For tests that only compare results, which need no sanitizers.
 SANITIZED = bool(os.environ.get("GEMMA_SANITIZED"))
 compares_results = unittest.skipIf(SANITIZED, "under sanitizers")
+
+
+def command_seconds():
+    """The processor time of all commands that have ended: other programs do not change it much."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
 
 # Remove the caller's variables, because they would set options.
 for _name in [name for name in os.environ if name.startswith("GEMMA_")]:
