@@ -70,6 +70,20 @@ class Browser:
     def reload(self):
         self.call("POST", "/refresh")
 
+    def tab(self):
+        """The tab that the calls are for."""
+        return self.call("GET", "/window")
+
+    def add_tab(self):
+        return self.call("POST", "/window/new", {"type": "tab"})["handle"]
+
+    def switch(self, tab):
+        self.call("POST", "/window", {"handle": tab})
+
+    def close_tab(self, tab):
+        self.switch(tab)
+        self.call("DELETE", "/window")
+
     def run(self, script, *arguments):
         """Runs the body of an asynchronous function in the page, and returns its value."""
         script = f"return (async function () {{ {script} }}).apply(null, arguments)"

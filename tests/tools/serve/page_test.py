@@ -225,7 +225,6 @@ class ChatTest(PageTest):
         self.assertEqual(self.browser.run("return document.querySelector('#field-temperature').placeholder"), "0.7")
         self.browser.type("#system", "Be brief.")
         self.browser.type("#field-temperature", "0.5")
-        self.browser.type("#field-top_p", "7")  # is not sent, as it is out of range
         self.browser.type("#field-seed", "11")
         self.browser.type("#think", "on")
         self.browser.type("#schema", '{"type": "object"}')

@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
-"""How the chat page draws answers: Markdown, hostile texts, narrow screens, names for screen readers."""
+"""How the chat page draws answers: Markdown, hostile texts, narrow screens, names for screen readers; and what it keeps:
+conversations in several tabs, and their settings."""
+import json
+import threading
+import time
 import unittest
 
 from browser import ENTER, ESCAPE, TAB
 from command import compares_results
-from scripted import MODEL, PageTest, answer
+from scripted import MODEL, Gate, PageTest, answer
 
 # Markdown, and the markup that it becomes: that of markdown-it-py with tables and breaks, but for what models write and
 # CommonMark does not read so: ** beside CJK, <br>, lists that are indented too little, --- below a text, bars in code.
@@ -197,6 +201,190 @@ class LayoutTest(PageTest):
         self.browser.reload()
         self.assertEqual(self.browser.run(background), light)
         self.browser.colours("light")
+
+
+STORED = "return Object.entries(localStorage).filter(([name]) => name.startsWith('gemma.chat.')).map(([, text]) => text)"
+TITLES = "return [...document.querySelectorAll('#conversations .open')].map((one) => one.textContent)"
+
+
+class KeepingTest(PageTest):
+    def stored(self):
+        """The conversations that the browser keeps, when the page has stored what it has."""
+        self.browser.run("window.dispatchEvent(new Event('pagehide'))")
+        return [json.loads(text) for text in self.browser.run(STORED)]
+
+    def delete(self):
+        self.browser.click("#conversations .icon")
+        self.browser.click("[value=delete]")
+        self.browser.click("#delete-dialog [value=yes]")
+
+    def waits_for_titles(self, *titles):
+        self.browser.wait(f"{TITLES}.join() === arguments[0]", ",".join(titles))
+
+
+@compares_results
+class TabsTest(KeepingTest):
+    def setUp(self):
+        super().setUp()
+        self.open()
+        self.first = self.browser.tab()
+        self.second = None
+
+    def tearDown(self):
+        if self.second:
+            self.browser.close_tab(self.second)
+            self.browser.switch(self.first)
+        super().tearDown()
+
+    def open_second(self):
+        self.second = self.browser.add_tab()
+        self.browser.switch(self.second)
+        self.browser.open(self.server.url)
+        self.browser.wait("return document.querySelector('#model').value")
+
+    def test_deleted_chats_stay_deleted(self):
+        gate = Gate(*answer("A", "B"))
+        self.server.answers = [gate]
+        self.browser.type("#input", "One" + ENTER)
+        gate.let(2)
+        self.browser.wait("return document.querySelector('.running .text')?.textContent === 'A'")
+        self.delete()
+        self.waits_for_titles()
+        gate.let(10)
+        time.sleep(0.3)
+        self.assertEqual(self.stored(), [])
+        self.waits_for_titles()
+
+    def test_scores_bring_nothing_back(self):
+        judges = threading.Event()
+
+        def moderate(_):
+            judges.wait(60)
+            return 200, {"results": [{"category_scores": {"hate": 0.1}}]}
+        self.server.reset(models=(MODEL, {**MODEL, "id": "shield", "moderates": True}), replies={"/v1/moderations": moderate})
+        self.open()
+        self.chat("One", *answer("A"))
+        self.delete()
+        judges.set()
+        time.sleep(0.3)
+        self.assertEqual(self.stored(), [])
+
+    def test_deletion_reaches_other_tabs(self):
+        self.chat("One", *answer("A"))
+        self.open_second()
+        self.delete()
+        self.browser.switch(self.first)
+        self.waits_for_titles()
+        self.browser.click("#open-settings")
+        self.browser.type("#system", "x")
+        self.assertEqual((self.shown(), self.stored()), ([], []))
+
+    def test_tabs_keep_all_turns(self):
+        gate = Gate(*answer("A", "B"))
+        self.server.answers = [gate]
+        self.browser.type("#input", "One" + ENTER)
+        gate.let(2)
+        self.browser.wait("return document.querySelector('.running .text')?.textContent === 'A'")
+        self.stored()
+        self.open_second()
+        self.assertEqual(self.shown(), ["One", "A"])
+        self.chat("Two", *answer("C"))
+        self.browser.switch(self.first)
+        gate.let(10)
+        self.ended(4)
+        turns = ["One", "AB", "Two", "C"]
+        self.assertEqual(self.shown(), turns)
+        [conversation] = self.stored()
+        self.assertEqual([message["content"] for message in conversation["messages"].values()], turns)
+        self.browser.switch(self.second)
+        self.browser.wait("return document.querySelectorAll('.message')[1].innerText.includes('AB')")
+        self.assertEqual(self.shown(), turns)
+
+    def test_tabs_do_not_disturb(self):
+        self.chat("One", *answer("line\n\n" * 200))
+        self.browser.wait("return document.querySelector('#scroller').scrollTop > 0")
+        self.browser.run("document.querySelector('#scroller').scrollTop = 0")
+        self.browser.wait("return !document.querySelector('#to-end').hidden")
+        at = "return document.querySelector('#scroller').scrollTop"
+        self.open_second()
+        self.chat("Two", *answer("B"))
+        self.browser.click("#new")
+        self.chat("Other", *answer("C"))
+        self.browser.switch(self.first)
+        self.waits_for_titles("Other", "One")
+        self.assertEqual(len(self.shown()), 4)
+        self.assertEqual(self.browser.run(at), 0)
+
+
+@compares_results
+class SettingsTest(KeepingTest):
+    def test_models_follow_chats(self):
+        second = {**MODEL, "id": "second"}
+        self.server.reset(models=(MODEL, second))
+        self.open()
+        gate = Gate(*answer("A"))
+        self.server.answers = [gate]
+        self.browser.type("#input", "One" + ENTER)
+        gate.let(2)
+        self.browser.wait("return document.querySelector('.running .text')?.textContent === 'A'")
+        self.browser.type("#model", "second")
+        gate.let(10)
+        self.ended(2)
+        self.assertIn("toy", self.browser.run("return document.querySelector('.details').textContent"))
+        self.browser.click("#new")
+        self.browser.type("#model", "toy")
+        self.browser.click("#conversations .open")
+        self.assertEqual(self.browser.run("return document.querySelector('#model').value"), "second")
+        # The server has the model no longer.
+        self.server.models = (MODEL,)
+        self.browser.reload()
+        self.browser.wait("return document.querySelector('#notice:not([hidden])')?.textContent.includes('second: toy answers')")
+        self.chat("Two", *answer("B"))
+        self.assertEqual(self.server.chats()[1]["model"], "toy")
+        self.assertTrue(self.browser.run("return document.querySelector('#notice').hidden"))
+
+    def test_new_chats_are_plain(self):
+        self.open()
+        self.chat("One", *answer("A"))
+        [conversation] = self.stored()
+        own = {"steer": [{"autoencoder": "res", "feature": 3, "strength": 2}], "seed": 5, "response_format": {"type": "json_object"}}
+        conversation["sampling"] = {"temperature": 0.5, **own}
+        self.browser.run("localStorage[`gemma.chat.${arguments[0].id}`] = JSON.stringify(arguments[0])", conversation)
+        self.browser.reload()
+        self.browser.wait("return document.querySelector('#model').value")
+        self.chat("Two", *answer("B"))
+        details = self.browser.run("return [...document.querySelectorAll('.details')].map((one) => one.textContent.includes('steered'))")
+        self.assertEqual(details, [False, True])
+        self.browser.click("#new")
+        self.chat("Three", *answer("C"))
+        _, steered, plain = self.server.chats()
+        self.assertEqual({name: steered.get(name) for name in own}, own)
+        self.assertEqual({name: plain.get(name) for name in own}, dict.fromkeys(own))
+        self.assertEqual((steered["temperature"], plain["temperature"]), (0.5, 0.5))
+
+    def test_wrong_settings_stop_requests(self):
+        self.open()
+        self.chat("One", *answer("A"))
+        for field, right, wrong, reason in (("field-temperature", "1", "-1", "greater than or equal to 0"),
+                                            ("schema", '{"type":"object"}', '{"type":"object"} x', "Not JSON yet")):
+            self.browser.click("#open-settings")
+            self.browser.run("document.getElementById(arguments[0]).value = ''", field)
+            self.browser.type(f"#{field}", wrong)
+            self.browser.click("#close-settings")
+            self.browser.type("#input", "Two" + ENTER)
+            self.assertEqual(self.browser.wait("return document.activeElement.id"), field)
+            self.assertIn(reason, self.browser.run("return document.querySelector('#settings').innerText"))
+            self.assertIn(reason, self.browser.run("return document.querySelector('#said').textContent"))
+            self.browser.click("[aria-label='Answer again']")
+            self.assertEqual(self.browser.run("return document.getElementById(arguments[0]).value", field), wrong)
+            self.assertEqual(len(self.server.chats()), 1)
+            self.browser.run("const one = document.getElementById(arguments[0]); one.value = ''", field)
+            self.browser.type(f"#{field}", right)
+            self.browser.click("#close-settings")
+            self.browser.run("document.querySelector('#input').value = ''")
+        self.chat("Two", *answer("B"))
+        body = self.server.chats()[1]
+        self.assertEqual((body["temperature"], body["response_format"]["json_schema"]["schema"]), (1, {"type": "object"}))
 
 
 if __name__ == "__main__":

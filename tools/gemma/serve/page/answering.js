@@ -42,6 +42,8 @@ export class Answering {
   async run() {
     const { message } = this;
     message.finish = null;
+    message.model = this.conversation.model;
+    if (this.conversation.sampling.steer?.length > 0) message.steered = true;
     delete message.error;
     delete message.detail;
     try {
@@ -59,7 +61,6 @@ export class Answering {
         if (!this.failure) console.error(error);
       }
     }
-    message.model = this.conversation.model;
     message.times = { first: this.first && Math.round(this.first - this.began), speed: this.speed && Math.round(this.speed * 10) / 10 };
     this.conversation.updated = Date.now();
   }

@@ -9,11 +9,14 @@ import { judge } from "./safety.js";
 // The most others of a token that the page asks for.
 const kOthers = 5;
 
+// Settings that a new conversation does not take over from the last.
+const kOwnSettings = ["steer", "seed", "response_format"];
+
 // While an answer comes, it is stored this often.
 const kStoreMilliseconds = 1500;
 
 export class Chat {
-  // `page`: {server, store, settings, say, read, notice, listChanged, unauthorized}, see main.js.
+  // `page`: {server, store, settings, say, read, notice, chooseModel, listChanged, mayAsk, unauthorized}, see main.js.
   constructor(page) {
     this.page = page;
     this.models = [];
@@ -48,8 +51,17 @@ export class Chat {
   open(conversation) {
     const last = this.conversation;
     this.conversation = conversation ?? newConversation(last?.model ?? "", last?.sampling);
+    if (!conversation) kOwnSettings.forEach((name) => delete this.conversation.sampling[name]);
+    this.page.chooseModel();
     this.show();
     this.scrollToEnd();
+  }
+
+  // Shows what another tab has changed in this conversation.
+  refresh() {
+    this.page.chooseModel();
+    this.show();
+    if (this.follows) this.scrollToEnd();
   }
 
   show() {
@@ -99,12 +111,10 @@ export class Chat {
     return true;
   }
 
-  // Whether an answer may begin: one at a time, and not before the models are there.
+  // Whether an answer may begin: one at a time, not before the models are there,
+  // and not with settings that are wrong.
   mayAnswer() {
-    if (this.answering) return false;
-    if (this.modelOf(this.conversation.model)) return true;
-    this.page.say("The server is not ready");
-    return false;
+    return this.answering === null && this.page.mayAsk();
   }
 
   edit(message, text) {
@@ -165,6 +175,7 @@ export class Chat {
     const judged = this.judges && question && !question.scores ? this.judge(conversation, question, question.content) : null;
     await answering.run();
     this.running.delete(conversation.id);
+    if (page.store.isRemoved(conversation.id)) return;
     this.store(conversation);
     if (this.conversation === conversation) {
       this.show();

@@ -10,7 +10,7 @@
 //   reasoning   what the model thought, or ""
 //   tokens      [text, log-probability, [[text, log-probability], ...]] of each
 //   finish      "stop", "length", "stopped" (by the user) or "error"; null: none yet
-//   error, detail, usage, seed, model, times, scores
+//   error, detail, usage, seed, model, steered, times, scores
 
 let lastNumber = 0;
 
@@ -46,6 +46,37 @@ export function readConversation(text) {
     if (message.role === "assistant" && !message.finish) message.finish = "stopped";
   }
   return value;
+}
+
+// What is there of a message; it only grows.
+function sizeOf({ content, reasoning, times }) {
+  return content.length + (reasoning?.length ?? 0) + (times ? 1 : 0);
+}
+
+// Takes over what another tab has stored of a conversation: its messages, and
+// what it has changed since `base`, which may be null. Keeps the objects of
+// messages. Returns whether our own conversation has more than the other.
+export function mergeConversation(own, stored, base) {
+  for (const [id, message] of Object.entries(stored.messages)) {
+    const known = own.messages[id];
+    if (!known) {
+      own.messages[id] = { ...message };
+    } else if ((known.role === "user" || known.finish) && sizeOf(message) > sizeOf(known)) {
+      // This tab does not write it.
+      delete known.error;
+      delete known.detail;
+      Object.assign(known, message);
+    } else if (message.scores && !known.scores) {
+      known.scores = message.scores;
+    }
+  }
+  own.chosen = { ...stored.chosen, ...own.chosen };
+  own.updated = Math.max(own.updated, stored.updated);
+  for (const name of ["title", "system", "model", "sampling"]) {
+    if (base && JSON.stringify(own[name]) === JSON.stringify(base[name])) own[name] = stored[name];
+  }
+  return Object.entries(own.messages).some(([id, message]) =>
+    !stored.messages[id] || sizeOf(message) > sizeOf(stored.messages[id]));
 }
 
 // Adds a message and shows it.

@@ -12,7 +12,7 @@ const kRetryMilliseconds = 1500;
 
 const store = new Store();
 const server = new Server(store.key());
-let conversations = store.conversations();
+let conversations = store.readAll();
 let needsKey = server.key !== "";
 
 function say(text) {
@@ -43,7 +43,8 @@ const settings = new Settings(
   },
   (values) => store.setPage(values));
 const features = new Features(server);
-const chat = new Chat({ server, store, settings, features, say, read, notice, listChanged, unauthorized: () => connect() });
+const chat = new Chat({ server, store, settings, features, say, read, notice, chooseModel, listChanged, mayAsk,
+                        unauthorized: () => connect() });
 const sidebar = new Sidebar({
   open: (id) => {
     chat.open(conversations.find((conversation) => conversation.id === id));
@@ -56,19 +57,48 @@ const sidebar = new Sidebar({
     chat.show();
   },
   removed: (id) => {
-    chat.running.get(id)?.stop();
     store.remove(id);
-    conversations = conversations.filter((conversation) => conversation.id !== id);
-    if (chat.conversation.id === id) chat.open(null);
-    listChanged();
+    forget(id);
     say("Deleted");
   },
   say, needsKey: () => needsKey,
 });
 
+// Drops a conversation that was removed.
+function forget(id) {
+  chat.running.get(id)?.stop();
+  conversations = conversations.filter((conversation) => conversation.id !== id);
+  if (chat.conversation.id === id) chat.open(null);
+  listChanged();
+}
+
+// Follows a change of another tab.
+function changedElsewhere(id) {
+  const changed = id === null ? conversations.map((one) => one.id) : [id];
+  const removed = changed.filter((one) => store.isRemoved(one));
+  if (removed.includes(chat.conversation.id)) say("Another tab has deleted this conversation");
+  removed.forEach(forget);
+  if (id === null || removed.length > 0) return;
+  const known = conversations.find((conversation) => conversation.id === id);
+  if (!known) {
+    const added = store.read(id);
+    if (added) conversations.push(added);
+    listChanged();
+    return;
+  }
+  const { title, updated } = known;
+  const hasMore = store.refresh(known);
+  if (hasMore && !chat.running.has(id)) chat.store(known);
+  if (known === chat.conversation) {
+    chat.refresh();
+  } else if (known.title !== title || known.updated !== updated) {
+    listChanged();
+  }
+}
+
 function listChanged() {
   const { conversation } = chat;
-  const isNew = conversation.title !== "" && !conversations.includes(conversation);
+  const isNew = conversation.title !== "" && !conversations.includes(conversation) && !store.isRemoved(conversation.id);
   if (isNew) {
     conversations.push(conversation);
     store.setPage({ current: conversation.id });
@@ -120,13 +150,42 @@ function showModels(models) {
   byId("key-field").hidden = server.key === "";
 }
 
+let modelNotice = "";
+
+// Shows the model of the conversation. If the server has it no longer, another
+// takes its place, and a notice says so.
 function chooseModel() {
   const { conversation } = chat;
+  if (modelNotice !== "" && byId("notice-text").textContent === modelNotice) notice("");
+  modelNotice = "";
   if (!chat.modelOf(conversation.model) && chat.models.length > 0) {
+    const lost = conversation.model;
     const before = store.page().model;
     conversation.model = chat.modelOf(before) ? before : chat.models[0].id;
+    if (conversation.title !== "") {
+      modelNotice = `The server does not have the model ${lost}: ${conversation.model} answers in its place.`;
+      notice(modelNotice);
+    }
   }
   byId("model").value = conversation.model;
+}
+
+// Whether the server and the settings are ready for a request. If not, the page
+// says why.
+function mayAsk() {
+  chooseModel();
+  if (chat.models.length === 0) {
+    say("The server is not ready");
+    // Another notice says more.
+    if (byId("notice").hidden) notice("The server is not ready.");
+    return false;
+  }
+  const wrong = settings.wrong();
+  if (!wrong) return true;
+  showPanel("settings", true);
+  wrong.field.focus();
+  say(`Not sent. ${wrong.label}: ${wrong.reason}`);
+  return false;
 }
 
 async function askForKey(wasWrong) {
@@ -205,7 +264,6 @@ function wire() {
   wireInput();
   byId("new").addEventListener("click", () => {
     chat.open(null);
-    chooseModel();
     store.setPage({ current: null });
     listChanged();
     showPanel("sidebar", false);
@@ -222,6 +280,7 @@ function wire() {
   byId("model").addEventListener("change", (event) => {
     chat.conversation.model = event.target.value;
     store.setPage({ model: event.target.value });
+    chooseModel();
     if (chat.conversation.title !== "") chat.store(chat.conversation);
     chat.show();
   });
@@ -239,13 +298,7 @@ function wire() {
       chat.stop();
     }
   });
-  store.onChange((id) => {
-    if (chat.running.has(id)) return;
-    conversations = store.conversations().map((other) => (chat.running.has(other.id) ? chat.running.get(other.id).conversation : other));
-    const current = conversations.find((other) => other.id === chat.conversation.id);
-    if (current && current !== chat.conversation && !chat.answering) chat.open(current);
-    listChanged();
-  });
+  store.onChange(changedElsewhere);
 }
 
 setTheme(store.page().theme ?? "");

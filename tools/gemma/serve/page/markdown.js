@@ -233,12 +233,16 @@ export class MarkdownView {
     this.text = "";
     this.done = 0;   // the length of the blocks that will not change
     this.open = [];  // the elements of those that may
+    this.isWhole = false;
   }
 
   // Draws a text. Most of it is drawn already, if it begins with the last one.
   update(text, complete = false) {
     text = text.replaceAll("\r\n", "\n").replaceAll("\r", "\n").replaceAll("\0", "\ufffd");
-    if (!text.startsWith(this.text.slice(0, this.done))) this.clear();
+    // The last block of a whole text would have gone on.
+    const goesOn = this.isWhole && text !== this.text;
+    if (goesOn || !text.startsWith(this.text.slice(0, this.done))) this.clear();
+    this.isWhole = complete;
     this.text = text;
     const lines = text.slice(this.done).split("\n");
     const blocks = readBlocks(lines, 0);

@@ -25,6 +25,7 @@ function detailsOf(message) {
     parts.push(`prompt of ${usage.prompt_tokens} tokens${cached > 0 ? `, ${cached} of them remembered` : ""}`);
   }
   if (message.model) parts.push(message.model);
+  if (message.steered) parts.push("steered");
   if (message.seed !== undefined) parts.push(`seed ${message.seed}`);
   return parts.join(" · ");
 }

@@ -40,7 +40,7 @@ export class Settings {
     });
     byId("no-steering").addEventListener("click", () => {
       this.set("steer", undefined);
-      this.show(this.conversation, this.model, /*anew=*/true);
+      this.showSteering();
     });
     this.probabilities = byId("probabilities");
     this.probabilities.addEventListener("change", () => changedPage({ probabilities: this.probabilities.checked }));
@@ -50,14 +50,29 @@ export class Settings {
 
   numberField({ name, label, hint, placeholder, ...limits }) {
     const input = element("input", { type: "number", id: `field-${name}`, inputmode: "decimal", autocomplete: "off", ...limits,
-                                     "aria-describedby": hint ? `hint-${name}` : null });
+                                     "aria-describedby": `reason-${name}${hint ? ` hint-${name}` : ""}` });
+    const reason = element("p", { class: "hint reason", id: `reason-${name}` });
     input.addEventListener("input", () => {
-      input.setAttribute("aria-invalid", String(!input.validity.valid));
+      this.mark(input, reason, input.validationMessage);
       if (input.validity.valid) this.set(name, input.value === "" ? undefined : Number(input.value));
     });
-    this.inputs.set(name, { input, placeholder });
-    return element("div", { class: "field" }, element("label", { for: input.id }, label), input,
+    this.inputs.set(name, { input, reason, placeholder });
+    return element("div", { class: "field" }, element("label", { for: input.id }, label), input, reason,
                    hint ? element("p", { class: "hint", id: `hint-${name}` }, hint) : null);
+  }
+
+  // Says why a field is wrong; "" if it is right.
+  mark(field, place, reason) {
+    field.setAttribute("aria-invalid", String(reason !== ""));
+    place.textContent = reason;
+  }
+
+  // The first field that is wrong, {field, label, reason}, or null.
+  wrong() {
+    const field = byId("settings").querySelector('[aria-invalid="true"]');
+    if (!field) return null;
+    const reason = byId(field.getAttribute("aria-describedby").split(" ")[0]).textContent;
+    return { field, label: field.labels[0].textContent, reason };
   }
 
   set(name, value) {
@@ -75,39 +90,44 @@ export class Settings {
     try {
       schema = text === "" ? undefined : JSON.parse(text);
     } catch (error) {
-      byId("schema-hint").textContent = `Not JSON yet: ${error.message}`;
-      this.schema.setAttribute("aria-invalid", "true");
+      this.mark(this.schema, byId("schema-hint"), `Not JSON yet: ${error.message}`);
       return;
     }
-    byId("schema-hint").textContent = "";
-    this.schema.setAttribute("aria-invalid", "false");
+    this.mark(this.schema, byId("schema-hint"), "");
     this.set("response_format", schema && { type: "json_schema", json_schema: { name: "answer", schema } });
   }
 
   // Shows the settings of a conversation. `model` is that of /v1/models, or null.
-  // What the user is about to change stays, unless `anew`.
+  // What the user is about to change stays, and so do wrong texts, unless `anew`.
   show(conversation, model, anew = false) {
     const isSame = conversation === this.conversation && model === this.model;
     if (isSame && !anew && byId("settings").contains(document.activeElement)) return;
+    const keeps = conversation === this.conversation && !anew;
+    const stays = (field) => keeps && field.getAttribute("aria-invalid") === "true";
     this.conversation = conversation;
     this.model = model;
     const { sampling } = conversation;
     this.system.value = conversation.system;
-    for (const [name, { input, placeholder }] of this.inputs) {
+    for (const [name, { input, reason, placeholder }] of this.inputs) {
       const byDefault = model?.sampling?.[name];
       input.placeholder = placeholder ?? (byDefault === undefined ? "" : String(byDefault));
+      if (stays(input)) continue;
       input.value = sampling[name] ?? "";
-      input.setAttribute("aria-invalid", "false");
+      this.mark(input, reason, "");
     }
     byId("think-field").hidden = !model?.thinks;
     this.think.value = sampling.think === undefined ? "" : sampling.think ? "on" : "off";
-    const [change] = sampling.steer ?? [];
-    byId("steering").hidden = !change;
-    if (change) byId("steering-text").textContent = `Steered: feature ${change.feature} of ${change.autoencoder}, strength ${change.strength}`;
+    this.showSteering();
+    if (stays(this.schema)) return;
     const schema = sampling.response_format?.json_schema?.schema;
     this.schema.value = schema === undefined ? "" : JSON.stringify(schema, null, 1);
-    byId("schema-hint").textContent = "";
-    this.schema.setAttribute("aria-invalid", "false");
+    this.mark(this.schema, byId("schema-hint"), "");
+  }
+
+  showSteering() {
+    const [change] = this.conversation.sampling.steer ?? [];
+    byId("steering").hidden = !change;
+    if (change) byId("steering-text").textContent = `Steered: feature ${change.feature} of ${change.autoencoder}, strength ${change.strength}`;
   }
 
   showPage({ probabilities, safety }, hasGuard) {

@@ -1,7 +1,7 @@
 // What the browser keeps: conversations, and how the page was left. Nothing of it
 // leaves the browser.
 
-import { readConversation } from "./conversation.js";
+import { mergeConversation, readConversation } from "./conversation.js";
 
 const kChat = "gemma.chat.";
 const kPage = "gemma.page";
@@ -32,9 +32,12 @@ export class Store {
   constructor() {
     this.local = storageOr("localStorage");
     this.session = storageOr("sessionStorage");
+    this.texts = new Map();  // by ids: conversations as this tab knows that they are stored
   }
 
   get keeps() { return !(this.local instanceof Memory); }
+
+  text(id) { return this.local.getItem(kChat + id); }
 
   // Conversations, the newest first. Damaged ones stay where they are.
   conversations() {
@@ -47,12 +50,42 @@ export class Store {
     return found.sort((a, b) => b.updated - a.updated);
   }
 
-  // Stores a conversation. If there is no room, probabilities of tokens are
-  // dropped, those of the oldest conversations first. Returns whether it is stored.
+  // Reads a conversation for this tab, or all. Null if it is not there or damaged.
+  read(id) {
+    const text = this.text(id);
+    const conversation = text === null ? null : readConversation(text);
+    if (conversation) this.texts.set(id, text);
+    return conversation;
+  }
+
+  readAll() { return this.conversations().map(({ id }) => this.read(id)).filter(Boolean); }
+
+  // Whether it was deleted, in this tab or another.
+  isRemoved(id) { return this.texts.has(id) && this.text(id) === null; }
+
+  // Takes over what another tab has stored of a conversation. Returns whether our
+  // own has more than what is stored.
+  refresh(conversation) {
+    const { id } = conversation;
+    const text = this.text(id);
+    const known = this.texts.get(id);
+    if (text === null || text === known) return false;
+    const stored = readConversation(text);
+    if (!stored) return true;
+    this.texts.set(id, text);
+    return mergeConversation(conversation, stored, readConversation(known ?? ""));
+  }
+
+  // Stores a conversation, with what another tab has added to it, unless it was
+  // removed. If the room does not suffice, probabilities of tokens are dropped, those
+  // of the oldest conversations first. Returns false if it still does not.
   save(conversation) {
+    if (this.isRemoved(conversation.id)) return true;
+    this.refresh(conversation);
     const write = ({ id }, value) => {
       try {
         this.local.setItem(kChat + id, value);
+        if (id === conversation.id) this.texts.set(id, value);
         return true;
       } catch {
         return false;
@@ -69,13 +102,20 @@ export class Store {
   }
 
   remove(id) {
+    this.texts.set(id, "");
     this.local.removeItem(kChat + id);
   }
 
-  // Calls a function when another tab has changed a conversation.
+  // Calls a function with the id of a conversation that another tab has changed or
+  // removed; with null if all are gone.
   onChange(changed) {
-    window.addEventListener("storage", (event) => {
-      if (event.key === null || event.key.startsWith(kChat)) changed(event.key?.slice(kChat.length));
+    window.addEventListener("storage", ({ key, newValue }) => {
+      if (key === null) changed(null);
+      if (!key?.startsWith(kChat)) return;
+      const id = key.slice(kChat.length);
+      // This tab may have stored it again before it heard of that.
+      if (newValue === null) this.remove(id);
+      changed(id);
     });
   }
 
