@@ -107,7 +107,7 @@ struct TileRange {
 // The positions of a tile that each row sees. A row sees a range that begins
 // and ends no earlier than that of the row before it.
 struct SeenOfTile {
-  // Of positions [tile, tile + kCacheTile), only those in [first, last) count.
+  // Only positions in [first, last) of [tile, tile + kCacheTile) count.
   SeenOfTile(const AttendJob& job, size_t tile, size_t first, size_t last)
       : group(job.q.cols / job.head_dim) {
     for (size_t row = 0; row < job.q.rows; ++row) {

@@ -160,5 +160,5 @@ def run(port, streams, prompt, generated, limit=None):
     return figures | {"seconds": seconds, "cut": cut, "tokens_per_second": figures["tokens"] / seconds,
                       "client_cpu": cpu / seconds, "health_median": statistics.median(health or [math.nan]),
                       "health_99": percentile(health or [math.nan], 0.99),
-                      # Of each stream, after the first tokens.
+                      # Those of each stream, after the first tokens.
                       "decode_per_second": len(answers) * (generated - 1) / decode if decode and not cut else None}

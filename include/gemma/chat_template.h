@@ -120,7 +120,7 @@ class GEMMA_EXPORT ChatTemplate {
   // may be a system message; it is put, untrimmed, before the first user
   // message, separated by a blank line. The other messages must alternate
   // between user and model, beginning and ending with the user; otherwise
-  // InvalidArgument. There is no thinking.
+  // InvalidArgument. The model does not think.
   //
   // ToolDialect::kJson: declarations of tools are instructions after those of
   // the first message, calls and results are texts of the model and the user,

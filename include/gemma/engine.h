@@ -90,7 +90,7 @@ struct Request {
   TapFunction tap;
   // The texts to embed, and how, for an engine of a model that embeds texts;
   // see Embedder. Completion::embeddings then has the vectors, and the stop
-  // reason is kMaxTokens. Of `options`, only `cancelled` and `deadline` count.
+  // reason is kMaxTokens. Only `cancelled` and `deadline` of `options` count.
   // If embed.progress returns false, the request is cancelled.
   std::vector<std::string> texts;
   EmbedOptions embed;  // how to embed `texts`

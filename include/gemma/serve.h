@@ -26,7 +26,7 @@ using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 // A request of HTTP, as a transport received it. It is not trusted.
 struct HttpRequest {
   std::string method = {};  // "GET", "POST", ...
-  // Path and query. Of the query, only `model` of /tokenizer_info is read.
+  // Path and query. Only `model` is read of a query, by /tokenizer_info.
   std::string target = {};
   HttpHeaders headers = {};  // names in any case; see Server::Handle
   std::string body = {};     // all of it
@@ -114,8 +114,8 @@ struct ServedAutoencoder {
 struct ServedModel {
   std::string name;  // in requests and in /v1/models
   Model model;       // one that continues texts, or one that embeds them
-  // Of the engine, except that a 64th of its reuse_bytes, at most 16 MiB, is
-  // for the tokens of chats: prompts that go on have the tokens of their
+  // Those of the engine, except that a 64th of its reuse_bytes, at most 16 MiB,
+  // is for the tokens of chats: prompts that go on have the tokens of their
   // answers.
   EngineOptions options = {};
   // The model is a ShieldGemma: it also answers /v1/moderations.

@@ -240,6 +240,8 @@ class SoakTest(unittest.TestCase):
         for model in ("kept", "left", "embedder"):
             while self.metric("num_requests_(?:running|waiting)", model):
                 self.assertLess(time.monotonic(), deadline)
+        # Every two seconds, the server gives back what it has freed.
+        time.sleep(2.5 if SHOWS else 0)
         status = pathlib.Path(f"/proc/{self.serving.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) << 10
 

@@ -149,21 +149,24 @@ void AddModelSettings(CLI::App& app, ModelOptions* options,
                "Continue even if the model does not fit in\nmemory");
 }
 
-void AddChatTemplate(CLI::App& app, ModelOptions* options) {
-  AddParsed(app, "--chat-template", "FILE|file|gemma|none",
-            "Turns of a chat: a template in FILE, that of the model's\n"
-            "files, Gemma's own, or no turns",
-            [options](const std::string& text) -> std::string {
-              if (text.empty()) return "a file, or one of file|gemma|none";
-              std::error_code error;
-              const std::string lower = absl::AsciiStrToLower(text);
-              const bool is_word = lower == kFileTemplate ||
-                                   lower == kGemmaTemplate ||
-                                   lower == kNoTemplate;
-              const bool is_file = std::filesystem::exists(text, error);
-              options->chat_template = is_word && !is_file ? lower : text;
-              return "";
-            })
+void AddChatTemplate(CLI::App& app, ModelOptions* options, bool needs_turns) {
+  AddParsed(
+      app, "--chat-template",
+      needs_turns ? "FILE|file|gemma" : "FILE|file|gemma|none",
+      needs_turns ? "Turns of a chat: a template in FILE, that of the model's\n"
+                    "files, or Gemma's own"
+                  : "Turns of a chat: a template in FILE, that of the model's\n"
+                    "files, Gemma's own, or no turns",
+      [options](const std::string& text) -> std::string {
+        if (text.empty()) return "a file, or one of file|gemma|none";
+        std::error_code error;
+        const std::string lower = absl::AsciiStrToLower(text);
+        const bool is_word = lower == kFileTemplate ||
+                             lower == kGemmaTemplate || lower == kNoTemplate;
+        const bool is_file = std::filesystem::exists(text, error);
+        options->chat_template = is_word && !is_file ? lower : text;
+        return "";
+      })
       ->default_str("file, or gemma if it makes the same");
 }
 

@@ -67,7 +67,8 @@ void AddModelSettings(CLI::App& app, ModelOptions* options,
 
 // Adds --chat-template: a file, kFileTemplate, kGemmaTemplate or kNoTemplate.
 // If empty, the model's own choice.
-void AddChatTemplate(CLI::App& app, ModelOptions* options);
+void AddChatTemplate(CLI::App& app, ModelOptions* options,
+                     bool needs_turns = false);
 inline constexpr std::string_view kFileTemplate = "file";
 inline constexpr std::string_view kGemmaTemplate = "gemma";
 inline constexpr std::string_view kNoTemplate = "none";

@@ -87,8 +87,8 @@ void ClearInterrupt() {
 void AskOnHangup() { SetHandler(SIGHUP, OnHangup); }
 
 bool TakeHangup() {
-  if (!g_hangup.load()) return false;
-  // What an interruption wrote goes too, but its flag stays.
+  // What an interruption wrote goes too, but its flag stays. A signal after
+  // this is seen below, and its byte wakes the next poll for nothing.
   ReadPipe();
   return g_hangup.exchange(false);
 }

@@ -4,10 +4,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>  // __GLIBC__
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -28,6 +33,9 @@
 
 namespace gemma::tools {
 namespace {
+
+// How often freed memory goes back to the system.
+constexpr int kReturnMilliseconds = 2000;
 
 // What a server listens on.
 struct Address {
@@ -74,6 +82,14 @@ void NoteOpenFile(const std::string& path) {
 bool CanNote() {
   pollfd error = {STDERR_FILENO, POLLOUT, 0};
   return poll(&error, 1, /*timeout=*/0) == 1;
+}
+
+// Gives memory that requests have freed back to the system. glibc keeps pages
+// between others that are in use, and so grows for hours.
+void ReturnMemory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 // Reads the certificate and its key again, for new connections.
@@ -150,7 +166,7 @@ absl::Status Serve(ServeOptions options) {
 
   pollfd interrupt = {InterruptFd(), POLLIN, 0};
   while (!Interrupted()) {
-    poll(&interrupt, 1, /*timeout=*/-1);
+    if (poll(&interrupt, 1, kReturnMilliseconds) == 0) ReturnMemory();
     if (TakeHangup()) ReadTlsAgain(options, *service);
   }
   if (!options.quiet && CanNote()) {

@@ -156,7 +156,7 @@ void AddServeOptions(CLI::App& command, ServeOptions* options) {
               return ParseMemory(text, &options->memory);
             })
       ->default_str("full batches, and up to 1 GiB a model for reuse");
-  AddChatTemplate(command, &options->model);
+  AddChatTemplate(command, &options->model, /*needs_turns=*/true);
   AddAccess(command, options);
   AddLimits(command, options);
   command.add_flag("--log-prompts", options->http.logs_prompts,

@@ -99,6 +99,17 @@ absl::Status CheckGuard(const ServedModel& guard) {
       "nothing");
 }
 
+// Notes that a model which does not embed was not tuned to chat.
+void NoteBaseModel(std::string_view name, const Model& model) {
+  if (model.is_instruction_tuned() || !model.chat_template().ok() ||
+      model.config().pooling != Pooling::kNone) {
+    return;
+  }
+  Note(absl::StrCat(name,
+                    ": is a base model, not tuned to chat (gemma list --all "
+                    "shows tuned ones)"));
+}
+
 }  // namespace
 
 absl::StatusOr<NamedModel> ParseNamedModel(const std::string& word) {
@@ -156,6 +167,7 @@ absl::StatusOr<std::vector<ServedModel>> LoadServedModels(
     named.outline.reset();
     GEMMA_ASSIGN_OR_RETURN(Model model, LoadModel(model_options));
     NoteLongContext(model, model_options);
+    if (!named.moderates) NoteBaseModel(named.name, model);
     served.push_back({named.name, std::move(model), named.engine,
                       named.moderates, std::move(named.autoencoders)});
   }
