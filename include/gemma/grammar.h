@@ -93,9 +93,9 @@ class GEMMA_EXPORT Grammar {
   // schema allows any value, it is nested at most 30 deep.
   //   kRequired  one call or more, with `thinking` perhaps after thoughts
   //   kAuto      any text, perhaps after thoughts, and perhaps calls at its
-  //   end,
-  //              where the dialect lets them begin
-  //   kNone      the same without calls
+  //              end, where the dialect lets them begin
+  //   kNone      the same without calls. In ToolDialect::kJson any text: an
+  //              AnswerParser of kNone reads it
   // Calls and thoughts begin and end with the control tokens of the dialect. No
   // others are allowed. A name has up to 64 letters, digits and the signs _, -
   // and "."; InvalidArgument names the place of what is wrong, and the tool in

@@ -41,7 +41,8 @@ struct OtherText {
 };
 
 // Matches the end of a text that differs from all `names`. The text and the
-// names share their first `begin` characters.
+// names share their first `begin` characters. All characters of the names must
+// be in the alphabet.
 ExprId CharactersBut(absl::Span<const std::vector<uint32_t>> names,
                      size_t begin, const OtherText& rules,
                      ByteGrammar& grammar) {
@@ -141,9 +142,13 @@ ExprId JsonValues::Name(std::string_view name) {
 }
 
 ExprId JsonValues::NameBut(std::vector<std::string> names) {
-  std::vector<std::vector<uint32_t>> texts;
-  for (const std::string& name : names) texts.push_back(Characters(name));
   const bool quoted = form_ == ValueForm::kJson;
+  std::vector<std::vector<uint32_t>> texts;
+  for (const std::string& name : names) {
+    // A name without quotes never equals one that needs them. A part of such a
+    // name would be misread without quotes.
+    if (quoted || IsBare(name)) texts.push_back(Characters(name));
+  }
   // A name without quotes is not empty.
   if (!quoted) texts.emplace_back();
   std::sort(texts.begin(), texts.end());

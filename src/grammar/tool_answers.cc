@@ -25,7 +25,7 @@ constexpr Json::Limits kToolLimits = {.max_bytes = size_t{1} << 20,
                                       .max_depth = 64,
                                       .max_values = size_t{1} << 16};
 constexpr size_t kMaxToolNameBytes = 64;
-// Of values for which a schema allows any: readers of calls have limits.
+// For values where a schema allows any: readers of calls have limits.
 constexpr size_t kMaxAnyDepth = 30;
 
 bool IsName(std::string_view name) {
@@ -254,7 +254,8 @@ class AnswerBuilder {
       case ToolChoice::kAuto:
         return TextBeforeCalls(all, fenced, g).Begin();
       case ToolChoice::kNone:
-        return TextBeforeCalls(g.Nothing(), g.Nothing(), g).Begin();
+        // Nobody reads calls in it, so JSON is text as well.
+        return Text();
       case ToolChoice::kRequired:
         break;
     }

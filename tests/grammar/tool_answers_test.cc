@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "gemma/grammar.h"
 #include "gmock/gmock.h"
@@ -12,6 +13,7 @@
 #include "src/grammar/automaton.h"
 #include "src/grammar/grammar_impl.h"
 #include "src/text/tokenizer/token_trie.h"
+#include "src/text/turns/text_calls.h"
 #include "tests/support/error_of.h"
 
 namespace gemma::internal {
@@ -82,6 +84,30 @@ TEST(ToolAnswers, MarkedCallsFollowSchemas) {
   }
 }
 
+// Parts of declared names that need quotes do not come without them.
+TEST(ToolAnswers, OtherNamesStayBare) {
+  const absl::StatusOr<Grammar> grammar = Grammar::FromTools(
+      R"([{"function": {"name": "f", "parameters": {
+           "type": "object", "additionalProperties": {"type": "boolean"},
+           "properties": {" lead": {"type": "null"}, "a": {"type": "null"},
+                          "a b": {"type": "null"}, "q:r": {"type": "null"},
+                          "{k}": {"type": "null"}}}}}])",
+      {.dialect = ToolDialect::kGemma4, .choice = ToolChoice::kRequired});
+  ASSERT_EQ(ErrorOf(grammar), "OK");
+  for (const char* members :
+       {"' lead':null,a:null,'a b':null,'q:r':null,'{k}':null", "ab:true",
+        "q:true,k:true,lead:true", "a:null,aa:true"}) {
+    EXPECT_TRUE(Accepts(*grammar, absl::StrCat("(call:f{", members, "})")))
+        << members;
+  }
+  for (const char* members :
+       {"a:true", "a :true", "a c:true", " :true", " a:true", "{:true",
+        "{kx:true", "{k}:null", "q:r:null", "q::true", "'a b':true"}) {
+    EXPECT_FALSE(Accepts(*grammar, absl::StrCat("(call:f{", members, "})")))
+        << members;
+  }
+}
+
 TEST(ToolAnswers, RulesDecideWhatComes) {
   ToolRules rules = {.dialect = ToolDialect::kGemma4};
   const Grammar any = Made(rules);
@@ -134,14 +160,26 @@ TEST(ToolAnswers, JsonCallsBeginAnswers) {
   }
   rules.choice = ToolChoice::kNone;
   EXPECT_TRUE(Accepts(Made(rules), "text\n{"));
-  EXPECT_FALSE(Accepts(Made(rules), now));
-  EXPECT_FALSE(Accepts(Made(rules), "text\n```tool_code\n" + now + "\n```"));
+  EXPECT_TRUE(Accepts(Made(rules), "{\"a\": 1}\n"));
+  EXPECT_TRUE(Accepts(Made(rules), "text\n```tool_code\n" + now + "\n```\n"));
   rules.choice = ToolChoice::kRequired;
   rules.parallel = false;
   EXPECT_TRUE(Accepts(Made(rules), get));
   EXPECT_TRUE(Accepts(Made(rules), "```json\n" + get + "\n```"));
   EXPECT_FALSE(Accepts(Made(rules), both));
   EXPECT_FALSE(Accepts(Made(rules), "text"));
+}
+
+// The history has a call as the model wrote it, so it is not read again.
+TEST(ToolAnswers, HistoryKeepsWrittenForm) {
+  const std::string written =
+      R"({"name": "get", "parameters": {"b": "x", "c": [1, 2], "d,": "\",:"}})";
+  EXPECT_TRUE(Accepts(Made({.dialect = ToolDialect::kJson}), written));
+  Message message = {
+      .role = Role::kModel,
+      .tool_calls = {{"get", R"({"b":"x","c":[1,2],"d,":"\",:"})", ""}}};
+  WriteCallsAsText(message);
+  EXPECT_EQ(message.text, written);
 }
 
 TEST(ToolAnswers, WrongToolsAreErrors) {
