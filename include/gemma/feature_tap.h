@@ -37,6 +37,10 @@ struct FeatureReader {
   std::vector<size_t> features = {};
 };
 
+// The largest strength of a change, in size. Norms of larger activations
+// overflow, and then logits are 0.
+inline constexpr float kMaxFeatureStrength = 1e15f;
+
 // A change of one feature. It applies to every position except the first of a
 // sequence: the activations of BOS are an outlier, which models depend on.
 struct FeatureChange {
@@ -71,8 +75,8 @@ GEMMA_EXPORT absl::Status CheckFits(const Model& model,
 // Returns a function for Session::SetTap of the model's sessions. It shares the
 // model and the autoencoders. InvalidArgument names the reader or change if its
 // autoencoder does not fit the model, its feature does not exist, its strength
-// is not finite, or it would ablate values that are computed before the feature
-// is read.
+// is not within kMaxFeatureStrength, or it would ablate values that are
+// computed before the feature is read.
 GEMMA_EXPORT absl::StatusOr<TapFunction> FeatureTap(const Model& model,
                                                     FeatureTapOptions options);
 

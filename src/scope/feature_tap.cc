@@ -133,9 +133,10 @@ absl::Status Check(const Model& model, const FeatureChange& change) {
   GEMMA_RETURN_IF_ERROR(CheckFits(model, *change.autoencoder));
   GEMMA_RETURN_IF_ERROR(
       change.autoencoder->impl().CheckFeature(change.feature));
-  if (!std::isfinite(change.strength)) {
+  if (!(std::abs(change.strength) <= kMaxFeatureStrength)) {
     return absl::InvalidArgumentError(
-        FormatText("strength is %g, wanted a finite number", change.strength));
+        FormatText("strength is %g, wanted %g to %g", change.strength,
+                   -kMaxFeatureStrength, kMaxFeatureStrength));
   }
   const FeatureSite& site = change.autoencoder->site();
   // TapPoint lists the points in the order of their computation.

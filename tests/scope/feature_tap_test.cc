@@ -384,10 +384,12 @@ TEST(FeatureTap, RefusesBadOptions) {
             "reader 0: feature 24 does not exist, wanted 0 to 23");
   EXPECT_EQ(error({.changes = {{&res, 0}, {&res, 24, 1.0f}}}),
             "change 1: feature 24 does not exist, wanted 0 to 23");
-  for (const float strength : {std::numeric_limits<float>::infinity(),
-                               std::numeric_limits<float>::quiet_NaN()}) {
+  EXPECT_EQ(error({.changes = {{&res, 0, -kMaxFeatureStrength}}}), "OK");
+  for (const float strength :
+       {std::numeric_limits<float>::infinity(),
+        std::numeric_limits<float>::quiet_NaN(), 1e16f, -1e20f}) {
     EXPECT_THAT(error({.changes = {{&res, 0, strength}}}),
-                HasSubstr("wanted a finite number"));
+                HasSubstr("wanted -1e+15 to 1e+15"));
   }
 }
 
