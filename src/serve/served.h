@@ -58,7 +58,8 @@ struct Served {
   size_t context() const;
   // How the model calls tools.
   ToolDialect tool_dialect() const {
-    return turns.ok() ? turns->tool_dialect() : ToolDialect::kNone;
+    const bool chats = turns.ok() && !embedder.has_value();
+    return chats ? turns->tool_dialect() : ToolDialect::kNone;
   }
   // Counts what the engine does not.
   absl::Status Reserve(const MemoryBudget& budget);

@@ -145,7 +145,7 @@ TEST(FeatureRoute, RefusesWrongFields) {
   EXPECT_THAT(error({{"autoencoders", {"late", "late"}}}),
               HasSubstr("autoencoders[1]: 'autoencoders[1]' is named twice"));
   EXPECT_THAT(error({{"autoencoders", ServeJson::array()}}),
-              HasSubstr("autoencoders: "));
+              HasSubstr("'autoencoders' is empty, wanted one name or more"));
   EXPECT_THAT(error({{"features", {1, 16}}}),
               HasSubstr("features: 'features' has 16, and the features of "
                         "'late' are 0 to 15"));
@@ -230,15 +230,24 @@ TEST(SteerField, ChangesOnlyItsRequest) {
   EXPECT_EQ(steered, wanted);
 }
 
-TEST(SteerField, RefusesInfiniteLogits) {
+// Squares of larger activations overflow, and then all logits are 0.
+TEST(SteerField, LimitsStrengths) {
   Server server = ScopedServer();
-  const ServeJson change = {
-      {"autoencoder", "late"}, {"feature", 3}, {"strength", 3e38}};
-  ServeJson body = {{"prompt", "the cat"}};
-  for (size_t i = 0; i < 60; ++i) body["steer"].push_back(change);
-  const Reply reply = Post(server, kTextPath, body);
-  EXPECT_EQ(reply.status, 400) << reply.body;
-  EXPECT_THAT(reply.error(), HasSubstr("steer: 'steer' makes logits that"));
+  const auto reply = [&](double strength) {
+    const ServeJson change = {
+        {"autoencoder", "late"}, {"feature", 3}, {"strength", strength}};
+    return Post(
+        server, kTextPath,
+        {{"prompt", "the cat"}, {"max_tokens", 2}, {"steer", {change}}});
+  };
+  EXPECT_EQ(reply(1e15).status, 200);
+  for (const double strength : {1e16, -1e20, 3e38, 1e300}) {
+    EXPECT_EQ(reply(strength).status, 400) << strength;
+    EXPECT_THAT(reply(strength).error(), HasSubstr("steer[0].strength: "))
+        << strength;
+  }
+  EXPECT_THAT(reply(-1e20).error(),
+              HasSubstr("is -1e+20, wanted -1e+15 to 1e+15"));
 }
 
 TEST(SteerField, NamesWhatIsWrong) {

@@ -67,6 +67,13 @@ TEST(RequestFields, WrongOnesAreNamed) {
       {R"({"tools": [{"type": "function"}]})",
        "tools[0].function: 'tools[0].function' is missing"},
       {R"({"tool_choice": "required"})", "tool_choice: 'tool_choice' asks for"},
+      {R"({"tool_choice": 1})", "'tool_choice' is 1, wanted a string or an"},
+      {R"({"tool_choice": {"type": "allowed_tools", "allowed_tools":
+          {"mode": "auto", "tools": []}}})",
+       "tool_choice.allowed_tools.tools' is empty, wanted one tool or more"},
+      {R"({"tools": [{"type": "function", "function": {"name": "f"}}],
+          "top_k": 9, "samplers": ["top_k", "infill"]})",
+       "samplers: 'samplers' has 'infill', which may end the answer anywhere"},
       {R"({"parallel_tool_calls": "no"})", "parallel_tool_calls: "},
       {R"({"functions": []})", "functions: 'functions' is not a field"},
       {R"({"mirostat": 2})", "mirostat: 'mirostat' is not a field"},
@@ -119,7 +126,8 @@ TEST(RequestFields, WrongMessagesAreNamed) {
        "messages[0].tool_calls: "},
       {R"([{"role": "assistant", "tool_calls": [{"id": "1"}]}])",
        "messages[0].tool_calls[0].function: "},
-      {R"([{"role": "assistant", "content": "a"}])", "messages: "},
+      {R"([{"role": "assistant", "content": "a"}])",
+       "messages: the only message is the assistant's, wanted one of the user"},
   };
   for (const auto& [messages, error] : cases) {
     EXPECT_THAT(ChatError(server, {{"messages", ServeJson::parse(messages)}}),
@@ -181,8 +189,12 @@ TEST(ChatMessages, TakeTurns) {
   EXPECT_EQ(turns({parts, model, parts, user}), "U(pq)+partsM(m)U(pq\n\nu)");
   EXPECT_EQ(turns({user, model, call, result, result, model}),
             "U(u)M(m)>fT(r)T(r)M(m)");
-  EXPECT_EQ(turns({user, call, result, user, model}, false),
-            "U(u)M({\"name\":\"f\",\"parameters\":{\"a\": 1}})U(r\n\nu)M(m)");
+  EXPECT_EQ(
+      turns({user, call, result, user, model}, false),
+      "U(u)M({\"name\": \"f\", \"parameters\": {\"a\": 1}})U(r\n\nu)M(m)");
+  call.tool_calls[0].name = "g\"{\n";
+  EXPECT_EQ(turns({user, call}, false),
+            R"(U(u)M({"name": "g\"{\u000a", "parameters": {"a": 1}}))");
 }
 
 // The text of the last message begins the answer, as it is.

@@ -146,15 +146,19 @@ ServeJson OnlyBytes(const Tokenizer& tokenizer) {
   return biases;
 }
 
-// Each turn of a chat computes the last token of the answer before, which ended
-// it, and what is new.
-TEST(Conversations, ComputeWhatIsNew) {
+Model DeterministicToy() {
   LoadOptions load;
   load.num_threads = kToyThreads;
   // Else bfloat16 weights compute most of an answer again; see Engine.
   load.deterministic = true;
-  const Model model = LoadOrDie(
-      std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed.gguf", load);
+  return LoadOrDie(std::string(GEMMA_TESTDATA_DIR) + "/gguf/gemma3_mixed.gguf",
+                   load);
+}
+
+// Each turn of a chat computes the last token of the answer before, which ended
+// it, and what is new.
+TEST(Conversations, ComputeWhatIsNew) {
+  const Model model = DeterministicToy();
   const Tokenizer& tokenizer = **model.tokenizer();
   Server server = ServerOf(model);
   ServeJson body = {{"max_tokens", 6},
@@ -183,6 +187,35 @@ TEST(Conversations, ComputeWhatIsNew) {
   const Reply tokens = Post(server, "/tokenize", {{"messages", messages}});
   EXPECT_THAT(tokens.json["tokens"].get<Tokens>(),
               Not(Contains(*tokenizer.Find("<0x74>"))));
+}
+
+// A call that is text comes back as the model wrote it.
+TEST(Conversations, KeepCallsInJson) {
+  const Model model = DeterministicToy();
+  const TokenId blank = (*model.tokenizer())->Encode(" ")->back();
+  Server server = ServerOf(model);
+  ServeJson body = ServeJson::parse(R"({
+      "max_tokens": 100, "tool_choice": "required",
+      "parallel_tool_calls": false,
+      "tools": [{"type": "function", "function": {"name": "now",
+        "parameters": {"type": "object", "required": ["a", "b"],
+          "properties": {"a": {"const": "x: y"}, "b": {"enum": [[1, 2]]}}}}}],
+      "messages": [{"role": "user", "content": "the"}]})");
+  body["logit_bias"] = {{absl::StrCat(blank), 100}};
+  const Reply first = Post(server, kChatPath, body);
+  ASSERT_EQ(first.status, 200) << first.body;
+  ServeJson message = first.json["choices"][0]["message"];
+  ASSERT_EQ(message["tool_calls"].size(), 1) << first.body;
+  message.erase("refusal");
+  body["messages"].push_back(message);
+  body["messages"].push_back({{"role", "tool"},
+                              {"tool_call_id", message["tool_calls"][0]["id"]},
+                              {"content", "r"}});
+  const Reply second = Post(server, kChatPath, body);
+  ASSERT_EQ(second.status, 200) << second.body;
+  EXPECT_EQ(second.json["usage"]["prompt_tokens_details"]["cached_tokens"],
+            first.json["usage"]["total_tokens"].get<size_t>() - 1)
+      << first.body;
 }
 
 }  // namespace

@@ -18,7 +18,6 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using ::testing::Not;
 using ::testing::StartsWith;
 
 TEST(ToolCalls, RequiredOnesAreValid) {
@@ -135,8 +134,11 @@ TEST(ToolCalls, AutoLeavesTextFree) {
       for (const ServeJson& each : json["choices"]) {
         EXPECT_FALSE(each["message"].contains("tool_calls")) << json;
         EXPECT_NE(each["finish_reason"], "tool_calls");
-        EXPECT_THAT(each["message"]["content"].get<std::string>(),
-                    Not(StartsWith("{")));
+        const std::string text = each["message"]["content"];
+        // JSON is text if nothing is a call.
+        EXPECT_EQ(text.starts_with("{"),
+                  bias > 0 && std::string_view(dialect.name) == "json")
+            << text;
       }
     }
   }
@@ -248,8 +250,8 @@ TEST(ToolCalls, ThoughtsComeFirst) {
   EXPECT_GE(calls, 1) << json;
   // Without the wish to think, a required call comes first.
   body["think"] = false;
-  for (const ServeJson& choice :
-       Post(server, kChatPath, body).json["choices"]) {
+  const Reply calm = Post(server, kChatPath, body);
+  for (const ServeJson& choice : calm.json["choices"]) {
     EXPECT_FALSE(choice["message"].contains("reasoning_content"));
   }
 }

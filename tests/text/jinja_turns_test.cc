@@ -369,12 +369,13 @@ TEST_F(ChooseTest, WritesToolsAsText) {
   const Message user = {Role::kUser, "x"};
   const Message call = {
       .role = Role::kModel,
-      .tool_calls = {{"now", "", "1"}, {"at", R"({"a": 1})", "2"}}};
+      .tool_calls = {{"now", "", "1"}, {"at", R"({"a":[1, "b,:\",c"]})", "2"}}};
   const Message first = {.role = Role::kTool, .text = "r", .call_id = "1"};
   const Message second = {.role = Role::kTool, .content_json = R"({"b":2})"};
   const Message called = {Role::kModel,
-                          "{\"name\":\"now\",\"parameters\":{}}\n"
-                          "{\"name\":\"at\",\"parameters\":{\"a\": 1}}"};
+                          "{\"name\": \"now\", \"parameters\": {}}\n"
+                          "{\"name\": \"at\", \"parameters\": {\"a\": [1, "
+                          R"("b,:\",c"]}})"};
   const WantedTurns wanted = {.calls_in_json = true};
   for (const bool has_file : {false, true}) {
     // This template takes no tools.

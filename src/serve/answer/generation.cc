@@ -28,9 +28,9 @@ Generation::Generation(std::shared_ptr<Served> served, Asked asked,
       out_(std::move(out)),
       writer_(std::move(writer)),
       begin_(std::chrono::steady_clock::now()),
-      stops_(asked_.dialect == ToolDialect::kNone
-                 ? std::vector<std::string>()
-                 : std::exchange(asked_.fields.options.stop_strings, {})),
+      stops_(asked_.has_thoughts
+                 ? std::exchange(asked_.fields.options.stop_strings, {})
+                 : std::vector<std::string>()),
       on_texts_(asked_.prompts.size() * asked_.fields.n),
       choices_(on_texts_.size()) {
   if (!asked_.has_thoughts) return;
@@ -44,8 +44,13 @@ void Generation::Parse(size_t choice) {
     return true;
   };
   parsed.stop.emplace(stops_, on_texts_[choice]);
-  const auto on_text = [&parsed](std::string_view text) {
-    parsed.stop->Append(text);
+  const auto on_text = [this, &parsed](std::string_view text) {
+    const size_t least = asked_.fields.options.min_new_tokens;
+    if (least != 0 && parsed.num_tokens <= least) {
+      parsed.stop->Pass(text);
+    } else {
+      parsed.stop->Append(text);
+    }
   };
   const auto on_thoughts = [this, choice](std::string_view text) {
     writer_->Thoughts(choice, text);
@@ -116,8 +121,11 @@ Request Generation::RequestOf(size_t choice) {
   request.options.cancelled = [self] {
     return self->failed_ || self->out_->cancelled();
   };
-  if (fields.logprobs) {
+  const bool counts = fields.options.min_new_tokens != 0 && !stops_.empty();
+  if (fields.logprobs || counts) {
     request.options.on_token = [self, choice](const ScoredToken& token) {
+      ++self->choices_[choice].num_tokens;
+      if (!self->asked_.fields.logprobs) return;
       self->writer_->Token(choice, token);
       self->CheckSize();
     };

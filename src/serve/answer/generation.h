@@ -30,9 +30,11 @@ struct Asked {
   std::vector<std::vector<TokenId>> prompts;
   // The writer also gets the prompts' tokens, and the stop token at the end.
   bool scores_prompt = false;
-  bool has_thoughts = false;  // answers are taken apart; see AnswerParser
+  // Answers are taken apart, see AnswerParser, and stop strings match only the
+  // text, not thoughts or calls.
+  bool has_thoughts = false;
   // The dialect of the grammar, if it is one of tools: calls are passed on in
-  // pieces, and stop strings end only the text before them.
+  // pieces.
   ToolDialect dialect = ToolDialect::kNone;
   // The text of the only prompt; see TokenMemory, which then keeps the answers.
   std::optional<std::string> remembered_text;
@@ -63,7 +65,8 @@ class Generation : public std::enable_shared_from_this<Generation> {
  private:
   struct Choice {
     std::optional<AnswerParser> parser;
-    std::optional<StopFilter> stop;  // of a text before calls
+    std::optional<StopFilter> stop;  // of a text without thoughts and calls
+    size_t num_tokens = 0;           // counted where min_new_tokens needs it
     std::optional<Ticket> ticket;
     bool ended = false;
     size_t prompt_tokens = 0;  // read

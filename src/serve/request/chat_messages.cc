@@ -1,17 +1,23 @@
 #include "src/serve/request/chat_messages.h"
 
+#include <algorithm>
+#include <cstddef>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/format_text.h"
 #include "src/base/messages.h"
 #include "src/base/status_macros.h"
 #include "src/serve/answer/json_writer.h"
 #include "src/serve/request/fields.h"
 #include "src/text/tokenizer/token_writer.h"
 #include "src/text/turns/chat_template_impl.h"
+#include "src/text/turns/json_values.h"
 #include "src/text/turns/text_calls.h"
 
 namespace gemma::internal {
@@ -86,7 +92,9 @@ absl::Status ReadCall(const Json& json, ToolCall& call) {
     call.arguments = CompactJson(*arguments);
     return absl::OkStatus();
   }
-  return AtField(arguments->Get(call.arguments), *arguments);
+  GEMMA_RETURN_IF_ERROR(AtField(arguments->Get(call.arguments), *arguments));
+  const std::string what = absl::StrCat("'", ParamOf(*arguments), "'");
+  return AtField(ArgumentsFromJson(call.arguments, what).status(), *arguments);
 }
 
 absl::Status ReadModelParts(Fields& fields, Message& message) {
@@ -149,6 +157,55 @@ void Join(Message& first, Message second) {
   first.tool_calls = std::move(second.tool_calls);
 }
 
+// Puts the results [begin, end) in the order of the calls before them, if each
+// has the id of one.
+void OrderResults(const std::vector<ToolCall>& calls, Message* begin,
+                  Message* end) {
+  std::map<std::string_view, size_t> places;
+  for (const ToolCall& call : calls) places.emplace(call.id, places.size());
+  for (const Message* result = begin; result != end; ++result) {
+    if (result->call_id.empty() || !places.contains(result->call_id)) return;
+  }
+  std::stable_sort(begin, end, [&](const Message& a, const Message& b) {
+    return places.at(a.call_id) < places.at(b.call_id);
+  });
+}
+
+void OrderAllResults(std::vector<Message>& messages) {
+  for (size_t i = 0; i < messages.size(); ++i) {
+    if (messages[i].tool_calls.empty()) continue;
+    size_t end = i + 1;
+    while (end < messages.size() && messages[end].role == Role::kTool) ++end;
+    OrderResults(messages[i].tool_calls, messages.data() + i + 1,
+                 messages.data() + end);
+  }
+}
+
+// Refuses results that no call before them asked for.
+absl::Status CheckResults(const std::vector<Message>& messages) {
+  std::set<std::string_view> ids;
+  bool has_calls = false;
+  for (size_t i = 0; i < messages.size(); ++i) {
+    for (const ToolCall& call : messages[i].tool_calls) {
+      has_calls = true;
+      ids.insert(call.id);
+    }
+    if (messages[i].role != Role::kTool) continue;
+    const std::string& id = messages[i].call_id;
+    if (!has_calls) {
+      return absl::InvalidArgumentError(FormatText(
+          "message %u is the result of a tool, but no message before it has "
+          "calls",
+          i));
+    }
+    if (id.empty() || ids.contains(id)) continue;
+    return absl::InvalidArgumentError(
+        FormatText("message %u has the call_id %s, which no call before it has",
+                   i, Quoted(id)));
+  }
+  return absl::OkStatus();
+}
+
 // Calls and results as text; see InTurns.
 void WriteAsText(Message& message) {
   if (message.role == Role::kDeveloper) message.role = Role::kSystem;
@@ -183,6 +240,7 @@ absl::StatusOr<std::vector<Message>> ReadMessages(const Json& list) {
 }
 
 std::vector<Message> InTurns(std::vector<Message> messages, bool has_tools) {
+  if (!has_tools) OrderAllResults(messages);
   std::vector<Message> turns;
   for (Message& message : messages) {
     if (!has_tools) WriteAsText(message);
@@ -208,6 +266,7 @@ absl::StatusOr<std::vector<TokenId>> ChatTokens(const Tokenizer& tokenizer,
   const bool has_tools =
       turns.impl().takes_tools ||
       (!turns.is_gemma() && turns.tool_dialect() != ToolDialect::kJson);
+  if (!has_tools) GEMMA_RETURN_IF_ERROR(CheckResults(messages));
   messages = InTurns(std::move(messages), has_tools);
   const bool is_open = messages.back().role == Role::kModel &&
                        messages.back().tool_calls.empty();
@@ -219,6 +278,10 @@ absl::StatusOr<std::vector<TokenId>> ChatTokens(const Tokenizer& tokenizer,
         "text can be continued");
   }
   messages.pop_back();
+  if (messages.empty()) {
+    return absl::InvalidArgumentError(
+        "the only message is the assistant's, wanted one of the user too");
+  }
   GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,
                          turns.Render(messages, options));
   TokenWriter begun(tokenizer);

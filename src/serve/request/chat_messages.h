@@ -19,7 +19,8 @@ namespace gemma::internal {
 // text: {"type": "text", "text"}. Messages of the assistant may have
 //   reasoning_content, or reasoning   what it thought before its calls
 //   tool_calls    [{"id", "type", "function": {"name", "arguments"}}] with
-//                 arguments in a string; the content may then be missing
+//                 arguments, a JSON object, in a string; the content may then
+//                 be missing
 // and messages of a tool
 //   tool_call_id, name   which call they answer; see gemma::Message
 // Everything else is an error that names the field, such as an image.
@@ -36,12 +37,14 @@ absl::Status ReadTextContent(const Json& json, std::string& text);
 //     that have no calls, with a blank line between them.
 //   - Without `has_tools`, as in Gemma 1 to 3, calls become the text that Gemma
 //     3 writes for them, {"name": ..., "parameters": ...}, results become text
-//     of the user. "developer" means the same as "system".
+//     of the user, in the order of the calls before them if all have ids of
+//     these. "developer" means the same as "system".
 std::vector<Message> InTurns(std::vector<Message> messages, bool has_tools);
 
 // Returns the tokens of a chat, up to where the model goes on: at the beginning
 // of its turn or, if the last message is the model's, at the end of this text,
-// which is then encoded as it is. Errors are those of ChatTemplate::Render.
+// which is then encoded as it is. Errors are those of ChatTemplate::Render, and
+// of results that no call asked for.
 absl::StatusOr<std::vector<TokenId>> ChatTokens(const Tokenizer& tokenizer,
                                                 const ChatTemplate& turns,
                                                 std::vector<Message> messages,

@@ -124,17 +124,20 @@ absl::StatusOr<ChatRequest> ReadChatRequest(const ModelConfig& config,
   return request;
 }
 
+absl::Status NeedDialect(ToolDialect dialect, std::string_view name) {
+  if (dialect != ToolDialect::kNone) return absl::OkStatus();
+  return AtParam(absl::InvalidArgumentError(absl::StrCat(
+                     "'tools' has tools, but the model ", Quoted(name),
+                     " was not trained to call any: see tool_dialect in "
+                     "/v1/models")),
+                 "tools");
+}
+
 absl::Status UseTools(ToolDialect dialect, std::string_view name,
                       ChatRequest& request) {
   if (!request.tools.has_value()) return absl::OkStatus();
   ToolFields& tools = *request.tools;
-  if (dialect == ToolDialect::kNone) {
-    return AtParam(absl::InvalidArgumentError(absl::StrCat(
-                       "'tools' has tools, but the model ", Quoted(name),
-                       " was not trained to call any: see tool_dialect in "
-                       "/v1/models")),
-                   "tools");
-  }
+  GEMMA_RETURN_IF_ERROR(NeedDialect(dialect, name));
   std::optional<GrammarField>& form = request.answer.form;
   if (form.has_value() && tools.rules.choice != ToolChoice::kNone) {
     return AtParam(
@@ -157,6 +160,12 @@ absl::Status UseTools(ToolDialect dialect, std::string_view name,
   tools.rules.thinking = request.turns.thinking.value_or(false);
   request.turns.tools = tools.tools;
   if (form.has_value()) return absl::OkStatus();
+  if (request.answer.options.fill_sampling) {
+    return AtParam(absl::InvalidArgumentError(
+                       "'samplers' has 'infill', which may end the answer "
+                       "anywhere, and 'tools' give the answer a form"),
+                   "samplers");
+  }
   form = {{.kind = GrammarSource::Kind::kTools,
            .text = tools.tools,
            .rules = tools.rules},

@@ -37,6 +37,9 @@ struct ChatRequest {
 absl::StatusOr<ChatRequest> ReadChatRequest(const ModelConfig& config,
                                             size_t max_choices, Fields& fields);
 
+// An error that names the field tools if the model `name` has no dialect.
+absl::Status NeedDialect(ToolDialect dialect, std::string_view name);
+
 // Declares the tools of the request, and sets what restricts the answer, in the
 // dialect of the model `name`. An error that names the field if there is no
 // dialect, or if the request asks for something that excludes calls.

@@ -48,8 +48,10 @@ absl::StatusOr<FeatureChange> ReadChange(const Served& served,
   const std::optional<Json> strength = fields.Take("strength");
   if (strength.has_value()) {
     GEMMA_RETURN_IF_ERROR(AtField(strength->Get(change.strength), *strength));
-    if (!std::isfinite(change.strength)) {
-      return FieldError(*strength, "is too large for a number of 32 bits");
+    if (!(std::abs(change.strength) <= kMaxFeatureStrength)) {
+      return FieldError(*strength,
+                        FormatText("is %g, wanted %g to %g", change.strength,
+                                   -kMaxFeatureStrength, kMaxFeatureStrength));
     }
   } else if (!change.ablate) {
     return fields.Missing("strength");

@@ -84,8 +84,11 @@ absl::Status ReadAllowed(const Json& json, const Names& declared,
   if (!mode.has_value()) return fields.Missing("mode");
   if (!tools.has_value()) return fields.Missing("tools");
   GEMMA_RETURN_IF_ERROR(ReadMode(*mode, rules.choice));
-  if (!tools->is_array() || tools->size() == 0) {
-    return AtField(tools->Unexpected("a list of one tool or more"), *tools);
+  if (!tools->is_array()) {
+    return AtField(tools->Unexpected("a list of tools"), *tools);
+  }
+  if (tools->size() == 0) {
+    return FieldError(*tools, "is empty, wanted one tool or more");
   }
   for (const Json& tool : tools->Elements()) {
     GEMMA_RETURN_IF_ERROR(ReadNamed(tool, declared, rules.names));
@@ -95,7 +98,10 @@ absl::Status ReadAllowed(const Json& json, const Names& declared,
 
 absl::Status ReadChoice(const Json& json, const Names& declared,
                         ToolRules& rules) {
-  if (!json.is_object()) return ReadMode(json, rules.choice);
+  if (json.is_string()) return ReadMode(json, rules.choice);
+  if (!json.is_object()) {
+    return AtField(json.Unexpected("a string or an object"), json);
+  }
   std::string type;
   const std::optional<Json> allowed = json.Find("allowed_tools");
   GEMMA_RETURN_IF_ERROR(AtField(json.Read("type", type), json));
@@ -137,6 +143,12 @@ absl::StatusOr<std::optional<ToolFields>> ReadToolFields(Fields& fields) {
   }
   if (declared.empty()) return std::nullopt;
   return read;
+}
+
+ToolDialect CallsToRead(const ToolRules& rules) {
+  const bool are_text =
+      rules.dialect == ToolDialect::kJson && rules.choice == ToolChoice::kNone;
+  return are_text ? ToolDialect::kNone : rules.dialect;
 }
 
 }  // namespace gemma::internal

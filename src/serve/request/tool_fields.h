@@ -29,6 +29,10 @@ struct ToolFields {
 // Returns nothing without tools. The schemas are not read yet.
 absl::StatusOr<std::optional<ToolFields>> ReadToolFields(Fields& fields);
 
+// The dialect of the calls to look for in an answer, or kNone. Without control
+// tokens, what looks like a call is text if the rules allow no calls.
+ToolDialect CallsToRead(const ToolRules& rules);
+
 }  // namespace gemma::internal
 
 #endif  // GEMMA_SRC_SERVE_REQUEST_TOOL_FIELDS_H_

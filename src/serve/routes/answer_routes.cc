@@ -49,7 +49,7 @@ absl::Status Chat(const std::shared_ptr<Served>& served, Call& call,
   asked.remembered_text = std::move(prompt.text);
   asked.tap = std::move(tap);
   if (asked.fields.form.has_value()) {
-    asked.dialect = asked.fields.form->source.rules.dialect;
+    asked.dialect = CallsToRead(asked.fields.form->source.rules);
   }
   // Within another grammar, an answer has no control tokens.
   asked.has_thoughts =

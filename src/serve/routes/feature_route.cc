@@ -105,9 +105,11 @@ absl::Status ReadReaders(const Served& served, Fields& fields,
       request.autoencoders.push_back(i);
     }
   } else {
-    if (!names->is_array() || names->size() == 0) {
-      return AtField(names->Unexpected("an array of names, one or more"),
-                     *names);
+    if (!names->is_array()) {
+      return AtField(names->Unexpected("an array of names"), *names);
+    }
+    if (names->size() == 0) {
+      return FieldError(*names, "is empty, wanted one name or more");
     }
     for (const Json& name : names->Elements()) {
       GEMMA_ASSIGN_OR_RETURN(const size_t index, AutoencoderOf(served, name));

@@ -7,7 +7,7 @@
 #include "src/base/status_macros.h"
 #include "src/serve/call.h"
 #include "src/serve/request/chat_messages.h"
-#include "src/serve/request/tool_fields.h"
+#include "src/serve/request/chat_request.h"
 
 namespace gemma::internal {
 namespace {
@@ -35,6 +35,10 @@ absl::StatusOr<std::vector<TokenId>> TokensOf(const Served& served,
     GEMMA_ASSIGN_OR_RETURN(std::vector<Message> chat, ReadMessages(*messages));
     GEMMA_ASSIGN_OR_RETURN(const std::optional<ToolFields> tools,
                            ReadToolFields(fields));
+    if (tools.has_value()) {
+      GEMMA_RETURN_IF_ERROR(
+          NeedDialect(served.turns->tool_dialect(), served.name));
+    }
     const ChatOptions options = {.tools = tools ? tools->tools : ""};
     absl::StatusOr<std::vector<TokenId>> tokens =
         ChatTokens(served.tokenizer, *served.turns, std::move(chat), options);

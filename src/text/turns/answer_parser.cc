@@ -265,7 +265,7 @@ class AnswerParser::Impl {
   std::optional<CallReader> reader_;  // of the call
   bool is_wrong_ = false;             // its syntax is wrong
   size_t sent_ = 0;                   // bytes of its arguments
-  // Of calls that are text.
+  // The parts of calls that are text.
   std::optional<CallFinder> finder_;
   bool found_ = false;      // a call began
   bool abandoned_ = false;  // what follows is no call

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -44,10 +45,34 @@ absl::StatusOr<std::string> Declarations(std::string_view json) {
 std::string CompactName(std::string_view name) {
   std::string json = "\"";
   for (const char c : name) {
+    if (static_cast<unsigned char>(c) < 0x20) {
+      absl::StrAppend(&json, "\\u", absl::Hex(c, absl::kZeroPad4));
+      continue;
+    }
     if (c == '"' || c == '\\') json += '\\';
     json += c;
   }
   return json + "\"";
+}
+
+// JSON with one blank after each comma and colon, as the models write calls.
+std::string WithBlanks(std::string_view json) {
+  std::string spaced;
+  bool in_string = false;
+  bool is_escaped = false;
+  for (const char c : json) {
+    if (in_string) {
+      in_string = is_escaped || c != '"';
+      is_escaped = !is_escaped && c == '\\';
+    } else if (absl::ascii_isspace(static_cast<unsigned char>(c))) {
+      continue;
+    } else {
+      in_string = c == '"';
+    }
+    spaced += c;
+    if (!in_string && (c == ',' || c == ':')) spaced += ' ';
+  }
+  return spaced;
 }
 
 void Join(Message& first, const Message& second) {
@@ -65,8 +90,9 @@ bool IsPlainUser(const Message& message) {
 void WriteCallsAsText(Message& message) {
   for (const ToolCall& call : std::exchange(message.tool_calls, {})) {
     absl::StrAppend(&message.text, message.text.empty() ? "" : "\n",
-                    "{\"name\":", CompactName(call.name), ",\"parameters\":",
-                    call.arguments.empty() ? "{}" : call.arguments, "}");
+                    "{\"name\": ", CompactName(call.name), ", \"parameters\": ",
+                    call.arguments.empty() ? "{}" : WithBlanks(call.arguments),
+                    "}");
     message.content_json.clear();
   }
   if (message.role != Role::kTool) return;

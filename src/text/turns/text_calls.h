@@ -17,7 +17,8 @@
 namespace gemma::internal {
 
 // Turns the calls of a message into text after its own, each on a line,
-// {"name":"NAME","parameters":{...}}, and a result into a message of the user.
+// {"name": "NAME", "parameters": {...}} with a blank after each comma and colon
+// as models write them, and a result into a message of the user.
 void WriteCallsAsText(Message& message);
 
 // A chat without tools, calls and results that says the same, and how many of
