@@ -51,7 +51,7 @@ struct AttendState {
   float* sum;      // [queries], the sum of exp(score - largest); 0: no key
 };
 
-// Instead of a factor for the sums of earlier tiles: there are none yet.
+// Stands for the factor of earlier sums where this tile is the first one.
 inline constexpr float kNoSums = -1.0f;
 
 // The parts of a task's scratch. Each begins on a cache line.

@@ -34,8 +34,8 @@ struct ParsedAnswer {
 // FunctionGemma, only control tokens begin thoughts and calls; text that looks
 // like their names stays text. With ToolDialect::kJson, text is a call where
 // the dialect says so. A call in wrong syntax, or one that is cut short,
-// becomes text, with the names of its control tokens; after Grammar::FromTools
-// there is none in wrong syntax. In all other cases, all is text. Movable, not
+// becomes text, with the names of its control tokens. Grammar::FromTools allows
+// only calls in right syntax. In all other cases, all is text. Movable, not
 // copyable.
 class GEMMA_EXPORT AnswerParser {
  public:

@@ -83,11 +83,11 @@ TEST_F(TokenMemoryTest, ChangesAtCommonEnds) {
   Keep(memory, bos_, Join({BytesOf("the"), BytesOf(" model")}));
   EXPECT_EQ(Recalled(memory, Join({bos_, Of("the"), Of(" world")})),
             Join({bos_, BytesOf("the"), Of(" world")}));
-  // A control token is none of the texts that name it.
+  // A control token differs from a text that spells its name.
   Keep(memory, bos_, Of("<end_of_turn>a"));
   const Tokens marked = Join({bos_, end_, Of("a")});
   EXPECT_EQ(Recalled(memory, marked), marked);
-  // Bytes that look like the mark of a control token are none.
+  // Bytes that look like the mark of a control token stay bytes.
   Keep(memory, bos_,
        BytesOf(absl::StrCat("\xFF", std::string(3, '\0'),
                             std::string(1, static_cast<char>(end_[0])), "a")));

@@ -48,7 +48,7 @@ class Ask:
         getattr(self, "make_" + self.path.strip("/").replace("v1/", "").replace("/", "_"))(draw, text)
         if self.leaves:
             self.how = draw.choice(("close", "half-close", "reset", "middle"))
-            # Bytes that the client reads first; there are none before the end of an answer that is no stream.
+            # Bytes that the client reads first. An answer that is not streamed sends its first byte at its end.
             self.bytes = draw.choice((0, 0, 1, 300, 3000)) if self.fields and "stream" in self.fields else 0
             self.seconds = draw.choice((0, 0.01, 0.1))  # that it then waits
 
