@@ -73,7 +73,7 @@ class JsonValues {
 
   // Exactly this value.
   ExprId Literal(const Json& value);
-  // The one spelling of a value that is no array and no object.
+  // The one spelling of a text, a number, a boolean or null.
   std::string ScalarText(const Json& value) const;
 
  private:

@@ -36,7 +36,7 @@ class Exchange::State {
   // Begins a stream of events. The reader gets nothing of it until Release:
   // until then, Fail discards the events and makes a response of its own.
   void BeginStream();
-  // Does nothing if there is no stream.
+  // Does nothing if the response is not streamed.
   void Release();
   // Adds an event to the stream: "data: <data>".
   void Event(std::string_view data);

@@ -241,7 +241,7 @@ TEST(ChatRoute, RefusesLongPrompts) {
   }
 }
 
-// A response that is no stream is bounded.
+// A response that is not streamed is bounded.
 TEST(ChatRoute, RefusesLargeResponses) {
   Server server = ServerOf(Gemma3Toy(), {}, {.max_response_bytes = 2000});
   ServeJson body = {{"messages", UserSays("the")},

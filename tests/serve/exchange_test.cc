@@ -185,7 +185,7 @@ TEST(Exchanges, PingsAreComments) {
     pending.exchange().Ping();
     return so_far.body.find("\n\n: ping\n\n") != std::string::npos;
   });
-  // A response that is no stream stays as it is.
+  // A response that is not streamed stays as it is.
   absl::StatusOr<Exchange> health = server.Handle(GetRequest("/health"));
   health->Ping();
   EXPECT_EQ(health->Take().body, R"({"status":"ok"})");

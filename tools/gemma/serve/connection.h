@@ -126,7 +126,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool only_head_ = false;  // HEAD
   bool stays_open_ = false;
   bool ended_ = false;  // the response is complete
-  std::string body_;    // of a response that is no stream
+  std::string body_;    // of a response that is not streamed
   size_t num_body_bytes_ = 0;
   LoggedRequest logged_;
 
