@@ -194,7 +194,7 @@ TEST(ChatMessages, TakeTurns) {
       "U(u)M({\"name\": \"f\", \"parameters\": {\"a\": 1}})U(r\n\nu)M(m)");
   call.tool_calls[0].name = "g\"{\n";
   EXPECT_EQ(turns({user, call}, false),
-            R"(U(u)M({"name": "g\"{\u000a", "parameters": {"a": 1}}))");
+            R"(U(u)M({"name": "g\"{\n", "parameters": {"a": 1}}))");
 }
 
 // The text of the last message begins the answer, as it is.

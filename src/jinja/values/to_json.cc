@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/base/format_text.h"
+#include "src/base/json_escape.h"
 #include "src/base/status_macros.h"
 #include "src/jinja/values/characters.h"
 #include "src/jinja/values/object.h"
@@ -24,32 +25,10 @@ constexpr TextOrigin kJsonOrigin = TextOrigin::kMessage;
 
 // Returns the escape of a character, or nothing if it is written as it is.
 std::string EscapeOf(uint32_t c, bool ensure_ascii) {
-  switch (c) {
-    case '"':
-      return "\\\"";
-    case '\\':
-      return "\\\\";
-    case '\n':
-      return "\\n";
-    case '\r':
-      return "\\r";
-    case '\t':
-      return "\\t";
-    case '\f':
-      return "\\f";
-    case '\b':
-      return "\\b";
-    default:
-      break;
-  }
-  if (c < 0x20 || (ensure_ascii && c >= 0x7F && c < 0x10000)) {
-    return FormatText("\\u%04x", c);
-  }
-  if (ensure_ascii && c >= 0x10000) {
-    return FormatText("\\u%04x\\u%04x", 0xD800 + ((c - 0x10000) >> 10),
-                      0xDC00 + ((c - 0x10000) & 0x3FF));
-  }
-  return "";
+  if (c < 0x7F || !ensure_ascii) return JsonEscape(c);
+  if (c < 0x10000) return FormatText("\\u%04x", c);
+  return FormatText("\\u%04x\\u%04x", 0xD800 + ((c - 0x10000) >> 10),
+                    0xDC00 + ((c - 0x10000) & 0x3FF));
 }
 
 class Writer {

@@ -3,7 +3,7 @@
 #include <charconv>
 #include <cmath>
 
-#include "src/base/format_text.h"
+#include "src/base/json_escape.h"
 #include "src/base/utf8.h"
 
 namespace gemma::internal {
@@ -18,24 +18,9 @@ std::string DigitsOf(T number) {
   return std::string(buffer, end);
 }
 
-// Returns the escape of a character, or nothing if it is written as it is.
-std::string JsonEscape(char c) {
-  switch (c) {
-    case '"':
-      return "\\\"";
-    case '\\':
-      return "\\\\";
-    case '\n':
-      return "\\n";
-    case '\r':
-      return "\\r";
-    case '\t':
-      return "\\t";
-    default:
-      break;
-  }
-  const auto byte = static_cast<uint8_t>(c);
-  return byte < 0x20 || byte == 0x7F ? FormatText("\\u%04x", byte) : "";
+// Terminals do not show 0x7F.
+std::string EscapeOf(char c) {
+  return c == 0x7F ? "\\u007f" : JsonEscape(static_cast<uint8_t>(c));
 }
 
 void Write(const Json& json, JsonWriter& out) {
@@ -137,7 +122,7 @@ void JsonWriter::AppendString(std::string_view text) {
       text.remove_prefix(1);
       continue;
     }
-    const std::string escape = length == 1 ? JsonEscape(text[0]) : "";
+    const std::string escape = length == 1 ? EscapeOf(text[0]) : "";
     text_ += escape.empty() ? text.substr(0, length) : std::string_view(escape);
     text.remove_prefix(length);
   }

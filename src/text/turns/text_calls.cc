@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "src/base/json_escape.h"
 #include "src/base/status_macros.h"
 #include "src/jinja/values/meter.h"
 #include "src/jinja/values/to_json.h"
@@ -45,12 +46,8 @@ absl::StatusOr<std::string> Declarations(std::string_view json) {
 std::string CompactName(std::string_view name) {
   std::string json = "\"";
   for (const char c : name) {
-    if (static_cast<unsigned char>(c) < 0x20) {
-      absl::StrAppend(&json, "\\u", absl::Hex(c, absl::kZeroPad4));
-      continue;
-    }
-    if (c == '"' || c == '\\') json += '\\';
-    json += c;
+    const std::string escape = JsonEscape(static_cast<uint8_t>(c));
+    json += escape.empty() ? std::string(1, c) : escape;
   }
   return json + "\"";
 }
