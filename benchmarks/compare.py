@@ -23,26 +23,12 @@ import sys
 import time
 
 from comparison import environment, machine, report, simd
+from comparison.arguments import numbers, positive
 from comparison.engines import EngineError, Gemma, LlamaCpp, Test, Transformers
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = HERE.parent / "build" / "release"
 PROMPT = "The capital of France"  # five tokens with BOS
-
-
-def numbers(text):
-    """Parses a list such as "0,4000,16000"."""
-    values = [int(part) for part in text.split(",")]
-    if min(values) < 0:
-        raise ValueError
-    return values
-
-
-def positive(text):
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
 
 
 def parse_arguments():

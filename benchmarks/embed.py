@@ -22,6 +22,7 @@ import sys
 import tempfile
 
 from comparison import environment, machine
+from comparison.arguments import counts
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = HERE.parent / "build" / "release"
@@ -106,10 +107,6 @@ def measure(arguments):
     return rows
 
 
-def numbers(text):
-    return [int(number) for number in text.split(",")]
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", metavar="MODEL", type=pathlib.Path, help="a directory")
@@ -117,7 +114,7 @@ def main():
     parser.add_argument("-t", "--threads", type=int, default=2, metavar="N", help="threads of every engine (default 2)")
     parser.add_argument("-r", "--repetitions", type=int, default=1, metavar="N", help="runs; the fastest counts")
     parser.add_argument("--engines", type=lambda text: text.split(","), default=["gemma", "transformers", "llama.cpp"])
-    parser.add_argument("--lengths", type=numbers, default=[16, 64, 256, 1024], help="tokens of a text")
+    parser.add_argument("--lengths", type=counts, default=[16, 64, 256, 1024], help="tokens of a text")
     parser.add_argument("--tokens", type=int, default=4096, help="about how many tokens a measurement has")
     parser.add_argument("--least", type=int, default=4, help="fewest texts in a measurement")
     parser.add_argument("--python", type=pathlib.Path, help="a Python with torch and transformers")

@@ -24,6 +24,7 @@ import sys
 import time
 
 from comparison import environment, http_load, llama_server, machine, serve_report
+from comparison.arguments import counts, positive
 from comparison.engines import EngineError, Gemma
 from comparison.servers import GemmaServer, LlamaServer
 
@@ -32,14 +33,6 @@ BUILD = HERE.parent / "build" / "release"
 TEXT = HERE.parent / "tests" / "testdata" / "real270m" / "text.txt"
 KINDS = ("distinct", "common")
 STRIDE = 37  # tokens between the beginnings of two prompts; no short cycle in the text
-
-
-def counts(text):
-    """Parses a list such as "1,8,32"."""
-    values = [int(part) for part in text.split(",")]
-    if min(values) < 1:
-        raise ValueError
-    return values
 
 
 def kinds(text):
@@ -52,16 +45,16 @@ def kinds(text):
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", metavar="MODEL", help="a GGUF file")
-    parser.add_argument("-t", "--threads", type=int, default=2, metavar="N", help="threads per server (default 2)")
-    parser.add_argument("--pairs", type=int, default=3, metavar="N", help="runs of each server (default 3)")
+    parser.add_argument("-t", "--threads", type=positive, default=2, metavar="N", help="threads per server (default 2)")
+    parser.add_argument("--pairs", type=positive, default=3, metavar="N", help="runs of each server (default 3)")
     parser.add_argument("--streams", type=counts, default=[1, 8, 32], metavar="N,...",
                         help="clients at the same time (default 1,8,32)")
     parser.add_argument("--prompts", type=counts, default=[64, 1024], metavar="N,...",
                         help="tokens of a prompt (default 64,1024)")
     parser.add_argument("--beginnings", type=kinds, default=list(KINDS), metavar="KIND,...",
                         help="whether prompts share three quarters: distinct, common (default both)")
-    parser.add_argument("--generate", type=int, default=64, metavar="N", help="tokens of each answer (default 64)")
-    parser.add_argument("--requests", type=int, default=2, metavar="N", help="requests of each stream (default 2)")
+    parser.add_argument("--generate", type=positive, default=64, metavar="N", help="tokens of each answer (default 64)")
+    parser.add_argument("--requests", type=positive, default=2, metavar="N", help="requests of each stream (default 2)")
     parser.add_argument("--limit", type=float, metavar="SECONDS", help="cut a run that takes longer; it then counts what came")
     parser.add_argument("--simd", default=os.environ.get("GEMMA_SIMD", ""), metavar="NAME",
                         help="compute as on a CPU with fewer instructions, as gemma --simd does (default: $GEMMA_SIMD, "
