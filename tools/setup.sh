@@ -2,7 +2,7 @@
 # Prepares a Debian 12 (or newer) machine for building: installs missing
 # packages and builds Highway and abseil once, into a cache that all checkouts
 # share. build/deps becomes a link into this cache; the CMake presets use it. So
-# does build/clients, with Python packages for tests.
+# do build/python and build/clients, with Python packages for ours and for tests.
 #
 #   tools/setup.sh                  everything, for building and testing
 #   tools/setup.sh --release-only   only what a release build needs
@@ -37,7 +37,6 @@ sources=(
   "abseil 20240722.0 df6d1f5ef540725f3851201176a60486aab332410788465c9877910bb471c34a"
 )
 cxx_flags="-ffp-contract=off"
-clients="$root/tests/clients/requirements.txt"
 
 packages=(
   ca-certificates cmake dpkg-dev g++ git ninja-build pkg-config python3
@@ -46,7 +45,7 @@ packages=(
   nlohmann-json3-dev zlib1g-dev
 )
 ((release_only)) || packages+=(
-  ccache chromium chromium-driver clang-format curl doxygen groff-base
+  ccache chromium chromium-driver clang-format curl doxygen groff-base libpython3-dev
   python3-jsonschema python3-matplotlib
 )
 ((clang)) && packages+=(clang-19 libclang-rt-19-dev llvm-19)
@@ -244,27 +243,22 @@ build_arm() {
   build googletest-arm "$tmp/googletest" "$cxx_flags" "$cross"
 }
 
-# The Python packages of OpenAI's protocol with which tests talk to gemma serve,
-# for the machine's Python.
-install_clients() {
-  log "Installing Python packages for tests"
-  mkdir -p "$tmp/install"
-  quietly python3 -m pip install --quiet --disable-pip-version-check --no-input \
-    --no-cache-dir --no-deps --only-binary :all: --require-hashes \
-    --target "$tmp/install" --requirement "$clients"
-}
-
-# Makes build/clients a link to these packages, as provide does for libraries.
-provide_clients() {
-  local key final
-  key="$( (python3 -VV; uname -m; cat "$clients") | sha256sum | cut -c 1-12)"
-  final="$cache/clients-$key"
+# provide_python NAME FILE makes build/NAME a link to the Python packages that a
+# file lists, for the machine's Python, as provide does for libraries.
+provide_python() {
+  local name="$1" file="$root/$2" key final
+  key="$( (python3 -VV; uname -m; cat "$file") | sha256sum | cut -c 1-12)"
+  final="$cache/$name-$key"
   if [[ ! -d $final ]]; then
+    log "Installing the Python packages of $2"
     rm -rf "$tmp/install"
-    install_clients
+    mkdir -p "$tmp/install"
+    quietly python3 -m pip install --quiet --disable-pip-version-check --no-input \
+      --no-cache-dir --no-deps --only-binary :all: --require-hashes \
+      --target "$tmp/install" --requirement "$file"
     mv -T "$tmp/install" "$final"
   fi
-  ln -sfn "$final" "$root/build/clients"
+  ln -sfn "$final" "$root/build/$name"
 }
 
 mkdir -p "$cache" "$root/build"
@@ -278,6 +272,7 @@ trap 'rm -rf "$tmp"' EXIT
 install_packages
 provide deps build_plain
 ((release_only)) || provide deps-asan build_asan
-((release_only)) || provide_clients
+((release_only)) || provide_python python tools/python/requirements.txt
+((release_only)) || provide_python clients tests/clients/requirements.txt
 ((arm)) && CXX=aarch64-linux-gnu-g++ provide deps-arm build_arm
 log "Ready: dependencies are in build/deps"

@@ -1,0 +1,12 @@
+// The module libgemma._core. Each file of this folder adds one part of it.
+
+#include "tools/python/binding/module.h"
+
+#include <nanobind/nanobind.h>
+
+#include "gemma/version.h"
+
+NB_MODULE(_core, m) {
+  m.doc() = "The C++ part of libgemma.";
+  m.attr("__version__") = GEMMA_VERSION_STRING;
+}
