@@ -62,13 +62,13 @@ bool IsPath(std::string_view text) {
 std::string HintOnOllama(std::string_view path) {
   absl::ConsumePrefix(&path, "library/");
   absl::ConsumeSuffix(&path, "/");
-  constexpr std::string_view kHub = "gemma pulls from Hugging Face: ";
+  constexpr std::string_view kOnlyHub = "gemma pulls from Hugging Face: ";
   if (const std::string hint = HintOnName(path); !hint.empty()) {
-    return absl::StrCat(kHub, hint);
+    return absl::StrCat(kOnlyHub, hint);
   }
   const CatalogueEntry* entry = NearestInCatalogue(path);
-  return entry == nullptr ? absl::StrCat(kHub, "gemma list --all shows names")
-                          : absl::StrCat(kHub, "gemma pull ", entry->name,
+  return entry == nullptr ? absl::StrCat(kOnlyHub, "gemma list --all shows names")
+                          : absl::StrCat(kOnlyHub, "gemma pull ", entry->name,
                                          " fetches ", entry->description);
 }
 
