@@ -9,4 +9,7 @@
 NB_MODULE(_core, m) {
   m.doc() = "The C++ part of libgemma.";
   m.attr("__version__") = GEMMA_VERSION_STRING;
+  // Python may end while objects exist; a library does not print.
+  nanobind::set_leak_warnings(false);
+  gemma::python::AddErrors(m);
 }

@@ -5,4 +5,13 @@
 
 #include <nanobind/nanobind.h>
 
+namespace gemma::python {
+
+namespace nb = nanobind;
+
+// Each adds the classes and functions of one file to the module.
+void AddErrors(nb::module_& m);
+
+}  // namespace gemma::python
+
 #endif  // GEMMA_TOOLS_PYTHON_BINDING_MODULE_H_
