@@ -12,4 +12,5 @@ NB_MODULE(_core, m) {
   // Python may end while objects exist; a library does not print.
   nanobind::set_leak_warnings(false);
   gemma::python::AddErrors(m);
+  gemma::python::AddModel(m);
 }
