@@ -13,4 +13,6 @@ NB_MODULE(_core, m) {
   nanobind::set_leak_warnings(false);
   gemma::python::AddErrors(m);
   gemma::python::AddModel(m);
+  gemma::python::AddAnswer(m);
+  gemma::python::AddEngine(m);
 }

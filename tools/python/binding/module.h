@@ -12,6 +12,8 @@ namespace nb = nanobind;
 // Each adds the classes and functions of one file to the module.
 void AddErrors(nb::module_& m);
 void AddModel(nb::module_& m);
+void AddAnswer(nb::module_& m);
+void AddEngine(nb::module_& m);
 
 }  // namespace gemma::python
 

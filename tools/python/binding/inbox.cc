@@ -1,0 +1,86 @@
+#include "tools/python/binding/inbox.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "tools/python/binding/errors.h"
+
+namespace gemma::python {
+namespace {
+
+constexpr std::chrono::milliseconds kSignalPause{100};
+
+}  // namespace
+
+Inbox::State::~State() {
+  if (descriptor >= 0) close(descriptor);
+}
+
+Inbox::Inbox(bool with_descriptor) {
+  if (!with_descriptor) return;
+  state_->descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (state_->descriptor >= 0) return;
+  throw StatusError(absl::ResourceExhaustedError(
+      absl::StrCat("no descriptor for an event loop: ", std::strerror(errno))));
+}
+
+void Inbox::Put(uint64_t tag) const {
+  {
+    const std::lock_guard lock(state_->mutex);
+    const bool was_empty = state_->tags.empty();
+    state_->tags.push_back(tag);
+    if (!was_empty) return;
+  }
+  if (state_->descriptor < 0) {
+    state_->filled.notify_all();
+    return;
+  }
+  const uint64_t one = 1;
+  // Fails only if the descriptor is readable already.
+  (void)!write(state_->descriptor, &one, sizeof(one));
+}
+
+std::vector<uint64_t> Inbox::Take() const {
+  birth_.Check("the engine");
+  if (state_->descriptor >= 0) {
+    uint64_t count = 0;
+    (void)!read(state_->descriptor, &count, sizeof(count));
+  }
+  const std::lock_guard lock(state_->mutex);
+  return std::exchange(state_->tags, {});
+}
+
+std::vector<uint64_t> Inbox::Wait(std::optional<double> seconds) const {
+  using Clock = std::chrono::steady_clock;
+  birth_.Check("the engine");
+  const Clock::time_point begin = Clock::now();
+  while (true) {
+    {
+      const nanobind::gil_scoped_release release;
+      std::unique_lock lock(state_->mutex);
+      Clock::duration pause = kSignalPause;
+      if (seconds.has_value()) {
+        const std::chrono::duration<double> left =
+            std::chrono::duration<double>(*seconds) - (Clock::now() - begin);
+        if (left.count() <= 0) return std::exchange(state_->tags, {});
+        if (left < pause) {
+          pause = std::chrono::duration_cast<Clock::duration>(left);
+        }
+      }
+      const bool any = state_->filled.wait_for(
+          lock, pause, [this] { return !state_->tags.empty(); });
+      if (any) return std::exchange(state_->tags, {});
+    }
+    if (PyErr_CheckSignals() != 0) throw nanobind::python_error();
+  }
+}
+
+}  // namespace gemma::python

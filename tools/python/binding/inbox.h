@@ -1,0 +1,55 @@
+// Where running requests announce that they have something for Python.
+
+#ifndef GEMMA_TOOLS_PYTHON_BINDING_INBOX_H_
+#define GEMMA_TOOLS_PYTHON_BINDING_INBOX_H_
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "tools/python/binding/bound.h"
+
+namespace gemma::python {
+
+// A list of tags of requests, each at most once, that a thread of Python waits
+// for, or an event loop, by its descriptor. Copies share the list. The engine's
+// thread puts tags in without the GIL.
+class Inbox {
+ public:
+  // `with_descriptor`: for an event loop. ResourceExhausted if the system has
+  // no descriptor left.
+  explicit Inbox(bool with_descriptor);
+
+  // Puts a tag in. The first one after Take makes the descriptor readable.
+  void Put(uint64_t tag) const;
+
+  // Takes all tags that are there.
+  std::vector<uint64_t> Take() const;
+
+  // Waits without the GIL until a tag is there, and takes all. Signals are
+  // looked for ten times a second: an exception of a handler, such as
+  // KeyboardInterrupt, ends the wait. Returns an empty list after `seconds`.
+  std::vector<uint64_t> Wait(std::optional<double> seconds) const;
+
+  // Returns the descriptor (an eventfd), or -1.
+  int descriptor() const { return state_->descriptor; }
+
+ private:
+  struct State {
+    ~State();
+    std::mutex mutex;
+    std::condition_variable filled;
+    std::vector<uint64_t> tags;
+    int descriptor = -1;
+  };
+
+  Birth birth_;
+  std::shared_ptr<State> state_ = std::make_shared<State>();
+};
+
+}  // namespace gemma::python
+
+#endif  // GEMMA_TOOLS_PYTHON_BINDING_INBOX_H_
