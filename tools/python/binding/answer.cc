@@ -17,8 +17,10 @@ absl::Status AnswerState::Start(Engine& engine, const Tokenizer& tokenizer,
   // The engine keeps the functions, and so this object, until the end.
   const auto self = shared_from_this();
   if (wish_.parse) {
+    // With the function, a call that is cut short does not become text, which
+    // would come after its pieces.
     AnswerParser::CallFunction on_call;
-    if (wish_.pieces && wish_.dialect != ToolDialect::kNone) {
+    if (wish_.dialect != ToolDialect::kNone) {
       on_call = [this](const ToolCallPiece& piece) {
         Add(Piece::Kind::kCall, piece.arguments, piece.index, piece.name);
       };

@@ -76,6 +76,8 @@ def read_form(options: Mapping[str, Any], dialect: str) -> dict[str, Any] | None
     if name == "schema":
         return {"kind": "schema", "text": _schema_text(options["schema"])}
     if name == "regex":
+        if not isinstance(options["regex"], str):
+            raise InvalidArgumentError(f"regex is {options['regex']!r:.100}, wanted a text")
         return {"kind": "regex", "text": options["regex"]}
     if name == "choices":
         return {"kind": "choices", "choices": options["choices"]}

@@ -25,7 +25,7 @@ Chat = Sequence[Mapping[str, Any]]
 # A text, the tokens that the model reads, or a chat.
 Prompt = Union[str, Sequence[int], Chat]
 
-# Of each sequence of the engine, so many requests are given to it: some wait, so that it never does.
+# Requests given to the engine for each of its sequences: some wait, so that it never does.
 _AHEAD = 2
 _MAX_COMPLETION_TOKENS = 256  # a base model often does not end its text
 _DEFAULT_CONTEXT = 4096
@@ -42,16 +42,16 @@ def _is_one(prompts: Any) -> bool:
     if isinstance(prompts, Iterable):
         first = next(iter(prompts), None) if isinstance(prompts, Sequence) else None
         return hasattr(prompts, "dtype") or isinstance(first, int)
-    raise InvalidArgumentError(f"the prompt is {prompts!r:.100}, wanted a text, a list of tokens or "
-                               "a chat, or a list of them")
+    raise InvalidArgumentError(f"the prompt is {prompts!r:.100}, wanted a text, a list of tokens "
+                               "or a chat, or a list of them")
 
 
 class LLM:
     """A model of the Gemma family on the CPU, and the engine that computes its requests together.
 
-    Any number of threads and event loops may use one LLM at the same time. It is a context manager;
-    `close` ends it. Pickling sends the path and the options, not the weights: the other process
-    loads the same file. A process that was forked cannot use the LLM of its parent.
+    Any number of threads and event loops may use one LLM at the same time. It is a context
+    manager; `close` ends it. Pickling sends the path and the options, not the weights: the other
+    process loads the same file. A process that was forked cannot use the LLM of its parent.
 
     path: a GGUF file, a Hugging Face directory, a .sbs file of gemma.cpp, or the name of a model
         that `gemma pull` fetched.
@@ -222,8 +222,8 @@ class LLM:
             raise InvalidArgumentError("a chat needs turns, but chat_template is 'none'")
         for name in ("raw", "parse_control"):
             if options.get(name):
-                raise InvalidArgumentError(f"'{name}' needs a text to complete, but the prompt is a "
-                                           "chat")
+                raise InvalidArgumentError(f"'{name}' needs a text to complete, but the prompt is "
+                                           "a chat")
         return self._model.chat_tokens(read_messages(messages, options.get("system")),
                                        tools_text(options), options.get("thinking"))
 
@@ -266,11 +266,11 @@ class LLM:
                  **options: "Unpack[AnswerOptions]") -> Any:
         """Answers one prompt, or several together, and waits.
 
-        prompts: a text, a list of tokens or a chat, for a Completion; or a list of these, for a list
-            of Completions in the same order. A text is a turn of a chat for a model that was tuned
-            to chat, and the beginning of a text for others. Tokens are read as they are.
+        prompts: a text, a list of tokens or a chat, for a Completion; or a list of these, for a
+            list of Completions in the same order. A text is a turn of a chat for a model that was
+            tuned to chat, and the beginning of a text for others. Tokens are read as they are.
         progress: as for LLM; counts the prompts of a list.
-        options: see AnswerOptions. All prompts have the same, but without a seed each draws its own.
+        options: see AnswerOptions. All prompts have the same; without a seed, each draws its own.
 
         Answers are the same, bit for bit, whatever else the engine computes. If a prompt is wrong,
         its error is raised and the other requests are cancelled.

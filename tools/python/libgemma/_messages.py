@@ -65,7 +65,8 @@ def _read_message(where: str, message: Mapping[str, Any]) -> _core.Message:
     for key in message:
         if key != "role" and key not in _KEYS.get(role, ("content",)):
             wanted = ", ".join(repr(name) for name in ("role", *_KEYS.get(role, ("content",))))
-            raise InvalidArgumentError(f"{where}, of the role {role!r}, has {key!r}, wanted {wanted}")
+            raise InvalidArgumentError(
+                f"{where}, of the role {role!r}, has {key!r}, wanted {wanted}")
     fields: dict[str, Any] = _read_content(where, role, message.get("content"))
     calls = message.get("tool_calls") or []
     if not isinstance(calls, (list, tuple)):
