@@ -1,5 +1,5 @@
-/* Chats with tools and thoughts, for C. gemma_chat_prompt of gemma/c_api.h is
- * enough for chats of plain text.
+/* Chats with tools and thoughts, for C. gemma_chat_prompt of gemma/c_tokens.h
+ * is enough for chats of plain text.
  *
  * A gemma_chat holds messages and what the prompt says besides them. A
  * gemma_answer holds the parts of an answer: its text, what the model thought
@@ -17,7 +17,8 @@
 #ifndef GEMMA_C_CHAT_H_
 #define GEMMA_C_CHAT_H_
 
-#include "gemma/c_api.h"
+#include "gemma/c_generate.h"
+#include "gemma/c_tokens.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -52,6 +53,17 @@ GEMMA_EXPORT gemma_status gemma_chat_set_tools(gemma_chat* chat,
  * no thinking to turn on. */
 GEMMA_EXPORT gemma_status gemma_chat_set_thinking(gemma_chat* chat,
                                                   gemma_thinking thinking);
+
+/* Returns how the model reads declarations of tools and writes calls. */
+GEMMA_EXPORT gemma_tool_dialect gemma_chat_tool_dialect(const gemma_chat* chat);
+/* Compiles a grammar that lets answers call only the declared tools, with
+ * arguments that their schemas allow, in the dialect of the model; see
+ * Grammar::FromTools in gemma/grammar.h. rules: null for the defaults; their
+ * dialect must be GEMMA_TOOLS_NONE, and their `thinking` false, because the
+ * chat sets both. Free *grammar with gemma_compiled_grammar_free. */
+GEMMA_EXPORT gemma_status gemma_chat_compile(const gemma_chat* chat,
+                                             const gemma_tool_rules* rules,
+                                             gemma_compiled_grammar** grammar);
 
 /* Adds a message. A system message comes first: see ChatTemplate::Render in
  * gemma/chat_template.h for what a model's turns allow. The text never becomes
@@ -92,9 +104,9 @@ GEMMA_EXPORT size_t gemma_chat_size(const gemma_chat* chat);
 GEMMA_EXPORT gemma_status gemma_chat_truncate(gemma_chat* chat, size_t size);
 
 /* Writes the tokens of the whole chat: BOS, all messages, and the opening of
- * the model's next turn, which after a result goes on. See Tokens in
- * gemma/c_api.h. GEMMA_INVALID_ARGUMENT if the turns cannot say what the chat
- * holds. */
+ * the model's next turn, which after a result goes on. See
+ * gemma/c_tokens.h. GEMMA_INVALID_ARGUMENT if the turns cannot say what the
+ * chat holds. */
 GEMMA_EXPORT gemma_status gemma_chat_render(const gemma_chat* chat,
                                             int32_t* tokens, size_t capacity,
                                             size_t* size);
@@ -117,6 +129,11 @@ GEMMA_EXPORT gemma_status gemma_answer_create(const gemma_model* model,
 /* Frees the answer. Null is allowed. */
 GEMMA_EXPORT void gemma_answer_free(gemma_answer* answer);
 
+/* Lets the answer read calls in a dialect: GEMMA_TOOLS_JSON for models that
+ * call in text. At first only control tokens begin calls. */
+GEMMA_EXPORT gemma_status gemma_answer_set_dialect(gemma_answer* answer,
+                                                   gemma_tool_dialect dialect);
+
 /* Replaces the parts by those of an answer's tokens, for programs that choose
  * tokens themselves. GEMMA_INVALID_ARGUMENT if a token is not in the
  * vocabulary. */
@@ -133,7 +150,7 @@ GEMMA_EXPORT const char* gemma_answer_thoughts(const gemma_answer* answer,
                                                size_t* size);
 
 /* Returns the number of calls of tools. A call in wrong syntax is text, and so
- * are those of models that call in JSON (ToolDialect::kJson in C++). */
+ * are calls in JSON without gemma_answer_set_dialect. */
 GEMMA_EXPORT size_t gemma_answer_num_calls(const gemma_answer* answer);
 /* Returns the name of the tool of a call, or "" if there are fewer calls. Valid
  * until the answer changes. */

@@ -23,12 +23,8 @@ struct gemma_chat {
   gemma::ChatOptions options = {};
 };
 
-namespace gemma {
+namespace gemma::internal {
 namespace {
-
-std::string TextOrEmpty(const char* text) {
-  return text == nullptr ? "" : text;
-}
 
 gemma_status AddResult(gemma_chat* chat, const char* tool, const char* id,
                        std::string Message::*place, const char* content,
@@ -52,7 +48,7 @@ gemma_status AddMessage(gemma_chat* chat, const gemma_role& role,
     GEMMA_C_REQUIRE(chat);
     if (content == nullptr) return NullError(name);
     Message message;
-    GEMMA_ASSIGN_OR_RETURN(message.role, ReadRole(role, "role"));
+    GEMMA_RETURN_IF_ERROR(ReadRole(role, "role", message.role));
     message.*place = content;
     chat->messages.push_back(std::move(message));
     return absl::OkStatus();
@@ -73,7 +69,7 @@ const ToolCall* CallAt(const gemma_answer* answer, size_t index) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal
 
 using gemma::internal::Reported;
 
@@ -95,7 +91,7 @@ void gemma_chat_free(gemma_chat* chat) { delete chat; }
 gemma_status gemma_chat_set_tools(gemma_chat* chat, const char* json) {
   return Reported([&]() -> absl::Status {
     GEMMA_C_REQUIRE(chat);
-    chat->options.tools = gemma::TextOrEmpty(json);
+    chat->options.tools = gemma::internal::TextOrEmpty(json);
     return absl::OkStatus();
   });
 }
@@ -115,15 +111,42 @@ gemma_status gemma_chat_set_thinking(gemma_chat* chat,
   });
 }
 
+gemma_tool_dialect gemma_chat_tool_dialect(const gemma_chat* chat) {
+  if (chat == nullptr) return GEMMA_TOOLS_NONE;
+  return static_cast<gemma_tool_dialect>(chat->turns.tool_dialect());
+}
+
+gemma_status gemma_chat_compile(const gemma_chat* chat,
+                                const gemma_tool_rules* rules,
+                                gemma_compiled_grammar** grammar) {
+  return Reported([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(chat);
+    GEMMA_C_REQUIRE(grammar);
+    gemma::ToolRules read;
+    GEMMA_RETURN_IF_ERROR(gemma::internal::ReadToolRules(rules, read));
+    if (read.dialect != gemma::ToolDialect::kNone || read.thinking) {
+      return absl::InvalidArgumentError(
+          "rules set dialect or thinking, which the chat sets");
+    }
+    read.dialect = chat->turns.tool_dialect();
+    read.thinking = chat->options.thinking.value_or(false);
+    GEMMA_ASSIGN_OR_RETURN(
+        auto compiled, gemma::Grammar::FromTools(chat->options.tools, read));
+    *grammar = new gemma_compiled_grammar{std::move(compiled)};
+    return absl::OkStatus();
+  });
+}
+
 gemma_status gemma_chat_add(gemma_chat* chat, gemma_role role,
                             const char* text) {
-  return gemma::AddMessage(chat, role, &gemma::Message::text, text, "text");
+  return gemma::internal::AddMessage(chat, role, &gemma::Message::text, text,
+                                     "text");
 }
 
 gemma_status gemma_chat_add_json(gemma_chat* chat, gemma_role role,
                                  const char* json) {
-  return gemma::AddMessage(chat, role, &gemma::Message::content_json, json,
-                           "json");
+  return gemma::internal::AddMessage(chat, role, &gemma::Message::content_json,
+                                     json, "json");
 }
 
 gemma_status gemma_chat_add_call(gemma_chat* chat, const char* tool,
@@ -138,20 +161,22 @@ gemma_status gemma_chat_add_call(gemma_chat* chat, const char* tool,
           " follows no message of the model: add one first, which may be ''"));
     }
     chat->messages.back().tool_calls.push_back(
-        {tool, gemma::TextOrEmpty(arguments), gemma::TextOrEmpty(id)});
+        {tool, gemma::internal::TextOrEmpty(arguments),
+         gemma::internal::TextOrEmpty(id)});
     return absl::OkStatus();
   });
 }
 
 gemma_status gemma_chat_add_result(gemma_chat* chat, const char* tool,
                                    const char* id, const char* text) {
-  return gemma::AddResult(chat, tool, id, &gemma::Message::text, text, "text");
+  return gemma::internal::AddResult(chat, tool, id, &gemma::Message::text, text,
+                                    "text");
 }
 
 gemma_status gemma_chat_add_result_json(gemma_chat* chat, const char* tool,
                                         const char* id, const char* json) {
-  return gemma::AddResult(chat, tool, id, &gemma::Message::content_json, json,
-                          "json");
+  return gemma::internal::AddResult(
+      chat, tool, id, &gemma::Message::content_json, json, "json");
 }
 
 gemma_status gemma_chat_add_answer(gemma_chat* chat,
@@ -222,12 +247,21 @@ gemma_status gemma_answer_create(const gemma_model* model,
     GEMMA_C_REQUIRE(answer);
     const auto tokenizer = model->model.tokenizer();
     GEMMA_RETURN_IF_ERROR(tokenizer.status());
-    *answer = new gemma_answer{**tokenizer, {}};
+    *answer = new gemma_answer{**tokenizer};
     return absl::OkStatus();
   });
 }
 
 void gemma_answer_free(gemma_answer* answer) { delete answer; }
+
+gemma_status gemma_answer_set_dialect(gemma_answer* answer,
+                                      gemma_tool_dialect dialect) {
+  return Reported([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(answer);
+    return gemma::internal::ReadEnum(dialect, "dialect", GEMMA_TOOLS_GEMMA4 + 1,
+                                     answer->dialect);
+  });
+}
 
 gemma_status gemma_answer_read(gemma_answer* answer, const int32_t* tokens,
                                size_t num_tokens) {
@@ -236,7 +270,7 @@ gemma_status gemma_answer_read(gemma_answer* answer, const int32_t* tokens,
     if (num_tokens != 0) GEMMA_C_REQUIRE(tokens);
     const gemma::Tokenizer& tokenizer = answer->tokenizer;
     const auto vocab_size = static_cast<int64_t>(tokenizer.vocab_size());
-    gemma::AnswerParser parser(tokenizer);
+    gemma::AnswerParser parser(tokenizer, {}, {}, {}, answer->dialect);
     gemma::StreamDecoder decoder(tokenizer);
     for (size_t i = 0; i < num_tokens; ++i) {
       const gemma::TokenId token = tokens[i];
@@ -260,12 +294,13 @@ gemma_status gemma_answer_read(gemma_answer* answer, const int32_t* tokens,
 }
 
 const char* gemma_answer_text(const gemma_answer* answer, size_t* size) {
-  return gemma::TextOf(answer == nullptr ? nullptr : &answer->parts.text, size);
+  return gemma::internal::TextOf(
+      answer == nullptr ? nullptr : &answer->parts.text, size);
 }
 
 const char* gemma_answer_thoughts(const gemma_answer* answer, size_t* size) {
-  return gemma::TextOf(answer == nullptr ? nullptr : &answer->parts.thoughts,
-                       size);
+  return gemma::internal::TextOf(
+      answer == nullptr ? nullptr : &answer->parts.thoughts, size);
 }
 
 size_t gemma_answer_num_calls(const gemma_answer* answer) {
@@ -273,13 +308,13 @@ size_t gemma_answer_num_calls(const gemma_answer* answer) {
 }
 
 const char* gemma_answer_call_tool(const gemma_answer* answer, size_t index) {
-  const gemma::ToolCall* call = gemma::CallAt(answer, index);
+  const gemma::ToolCall* call = gemma::internal::CallAt(answer, index);
   return call == nullptr ? "" : call->name.c_str();
 }
 
 const char* gemma_answer_call_arguments(const gemma_answer* answer,
                                         size_t index) {
-  const gemma::ToolCall* call = gemma::CallAt(answer, index);
+  const gemma::ToolCall* call = gemma::internal::CallAt(answer, index);
   return call == nullptr ? "" : call->arguments.c_str();
 }
 

@@ -2,16 +2,20 @@
 
 #include <cstring>
 
+#include "gemma/version.h"
+#include "src/c_api/c_values.h"
+
 namespace gemma::internal {
 namespace {
 
 thread_local char last_error[kMaxLastError + 1] = "";
+thread_local ErrorReason last_reason = ErrorReason::kNone;
 
 }  // namespace
 
 const char* LastError() noexcept { return last_error; }
 
-void SetLastError(std::string_view message) noexcept {
+void SetLastError(std::string_view message, ErrorReason reason) noexcept {
   if (message.size() > kMaxLastError) {
     // Cut after a whole character.
     size_t size = kMaxLastError;
@@ -20,6 +24,7 @@ void SetLastError(std::string_view message) noexcept {
   }
   std::memcpy(last_error, message.data(), message.size());
   last_error[message.size()] = '\0';
+  last_reason = reason;
 }
 
 gemma_status CStatus(absl::StatusCode code) noexcept {
@@ -33,8 +38,37 @@ gemma_status Report(const absl::Status& status) noexcept {
   // If memory ran out, a message could perhaps not be allocated.
   const bool no_memory =
       absl::IsResourceExhausted(status) && status.message().empty();
-  SetLastError(no_memory ? "out of memory" : status.message());
+  SetLastError(no_memory ? "out of memory" : status.message(),
+               ReasonOf(status));
   return CStatus(status.code());
 }
 
 }  // namespace gemma::internal
+
+using gemma::internal::NumberOf;
+
+const char* gemma_last_error(void) { return gemma::internal::LastError(); }
+
+gemma_reason gemma_last_reason(void) {
+  return static_cast<gemma_reason>(gemma::internal::last_reason);
+}
+
+const char* gemma_status_name(gemma_status status) {
+  switch (NumberOf(status)) {
+#define GEMMA_NAME(name, number) \
+  case number:                   \
+    return #name;
+    GEMMA_STATUSES(GEMMA_NAME)
+  }
+  return "UNKNOWN";
+}
+
+const char* gemma_reason_name(gemma_reason reason) {
+  switch (NumberOf(reason)) {
+    GEMMA_REASONS(GEMMA_NAME)
+#undef GEMMA_NAME
+  }
+  return "NONE";
+}
+
+const char* gemma_version(void) { return GEMMA_VERSION_STRING; }

@@ -7,7 +7,8 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "gemma/c_api.h"
+#include "gemma/c_status.h"
+#include "gemma/error_reason.h"
 #include "src/base/no_throw.h"
 
 namespace gemma::internal {
@@ -19,7 +20,8 @@ inline constexpr size_t kMaxLastError = 4095;
 // exists from the thread's start, so neither function allocates, unless the
 // library was opened with dlopen; see SECURITY.md.
 const char* LastError() noexcept;
-void SetLastError(std::string_view message) noexcept;
+void SetLastError(std::string_view message,
+                  ErrorReason reason = ErrorReason::kNone) noexcept;
 
 // Returns the code's C enumerator, which has the same number, or GEMMA_UNKNOWN
 // for a number without a code.

@@ -1,7 +1,6 @@
-// Implements the parts of gemma/c_api.h that make tokens of texts, turns and
-// gaps to fill in, and texts of tokens.
+// Implements gemma/c_tokens.h.
 
-#include "gemma/c_api.h"
+#include "gemma/c_tokens.h"
 
 #include <string_view>
 #include <vector>
@@ -13,20 +12,25 @@
 #include "src/c_api/c_status.h"
 #include "src/c_api/c_values.h"
 
-namespace gemma {
+namespace gemma::internal {
+
+absl::Status ReadRole(const gemma_role& from, std::string_view name, Role& to) {
+  return ReadEnum(from, name, GEMMA_ROLE_DEVELOPER + 1, to);
+}
+
 namespace {
 
 absl::Status ReadMessages(const gemma_message* from, size_t count,
                           std::vector<Message>& messages) {
   for (size_t i = 0; i < count; ++i) {
-    const absl::StatusOr<Role> role =
-        ReadRole(from[i].role, absl::StrCat("messages[", i, "].role"));
-    if (!role.ok()) return role.status();
+    Role role;
+    GEMMA_RETURN_IF_ERROR(
+        ReadRole(from[i].role, absl::StrCat("messages[", i, "].role"), role));
     if (from[i].text == nullptr) {
       return absl::InvalidArgumentError(
           absl::StrCat("messages[", i, "].text is null"));
     }
-    messages.push_back({*role, from[i].text});
+    messages.push_back({role, from[i].text});
   }
   return absl::OkStatus();
 }
@@ -38,7 +42,7 @@ absl::StatusOr<FillInMiddle> FillOf(const Model& model) {
 }
 
 }  // namespace
-}  // namespace gemma
+}  // namespace gemma::internal
 
 using gemma::internal::Reported;
 
@@ -100,6 +104,42 @@ int32_t gemma_bos_token(const gemma_model* model) {
   return token;
 }
 
+int32_t gemma_eos_token(const gemma_model* model) {
+  int32_t token = -1;
+  Reported([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(model);
+    const auto tokenizer = model->model.tokenizer();
+    GEMMA_RETURN_IF_ERROR(tokenizer.status());
+    token = (*tokenizer)->eos();
+    return absl::OkStatus();
+  });
+  return token;
+}
+
+gemma_status gemma_token_piece(const gemma_model* model, int32_t token,
+                               char* text, size_t capacity, size_t* size) {
+  return Reported([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(model);
+    GEMMA_C_REQUIRE(size);
+    const auto tokenizer = model->model.tokenizer();
+    GEMMA_RETURN_IF_ERROR(tokenizer.status());
+    return gemma::internal::Write((*tokenizer)->Piece(token), text, capacity,
+                                  size);
+  });
+}
+
+bool gemma_is_control_token(const gemma_model* model, int32_t token) {
+  bool is_control = false;
+  Reported([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(model);
+    const auto tokenizer = model->model.tokenizer();
+    GEMMA_RETURN_IF_ERROR(tokenizer.status());
+    is_control = (*tokenizer)->IsControl(token);
+    return absl::OkStatus();
+  });
+  return is_control;
+}
+
 gemma_status gemma_chat_prompt(const gemma_model* model,
                                const gemma_message* messages,
                                size_t num_messages, int32_t* tokens,
@@ -109,7 +149,8 @@ gemma_status gemma_chat_prompt(const gemma_model* model,
     if (num_messages != 0) GEMMA_C_REQUIRE(messages);
     GEMMA_C_REQUIRE(size);
     std::vector<gemma::Message> read;
-    GEMMA_RETURN_IF_ERROR(gemma::ReadMessages(messages, num_messages, read));
+    GEMMA_RETURN_IF_ERROR(
+        gemma::internal::ReadMessages(messages, num_messages, read));
     const auto turns = model->model.chat_template();
     GEMMA_RETURN_IF_ERROR(turns.status());
     const auto rendered = turns->Render(read);
@@ -155,7 +196,7 @@ gemma_status gemma_fill_prompt(const gemma_model* model, const char* prefix,
     if (prefix_size != 0) GEMMA_C_REQUIRE(prefix);
     if (suffix_size != 0) GEMMA_C_REQUIRE(suffix);
     GEMMA_C_REQUIRE(size);
-    const auto fill = gemma::FillOf(model->model);
+    const auto fill = gemma::internal::FillOf(model->model);
     GEMMA_RETURN_IF_ERROR(fill.status());
     const auto prompt =
         fill->Prompt({.prefix = {prefix, prefix_size},
@@ -171,7 +212,7 @@ gemma_status gemma_fill_stop_tokens(const gemma_model* model, int32_t* tokens,
   return Reported([&]() -> absl::Status {
     GEMMA_C_REQUIRE(model);
     GEMMA_C_REQUIRE(size);
-    const auto fill = gemma::FillOf(model->model);
+    const auto fill = gemma::internal::FillOf(model->model);
     GEMMA_RETURN_IF_ERROR(fill.status());
     return gemma::internal::Write(fill->stop_tokens(), tokens, capacity, size);
   });

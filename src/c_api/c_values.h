@@ -8,18 +8,15 @@
 #include <cstddef>
 #include <cstring>
 #include <iterator>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "gemma/answer_parser.h"
 #include "gemma/c_api.h"
-#include "gemma/chat_template.h"
-#include "gemma/model.h"
-#include "gemma/session.h"
-#include "gemma/tokenizer.h"
-#include "gemma/version.h"
+#include "gemma/gemma.h"
 
 struct gemma_model {
   gemma::Model model;
@@ -29,9 +26,18 @@ struct gemma_session {
   gemma::Session session;
 };
 
+struct gemma_compiled_grammar {
+  gemma::Grammar grammar;
+};
+
 struct gemma_answer {
   gemma::Tokenizer tokenizer;
-  gemma::ParsedAnswer parts;
+  gemma::ParsedAnswer parts = {};
+  gemma::ToolDialect dialect = gemma::ToolDialect::kNone;
+};
+
+struct gemma_thread_pool {
+  gemma::ThreadPool pool;
 };
 
 namespace gemma::internal {
@@ -43,27 +49,45 @@ inline absl::Status NullError(std::string_view name) {
 #define GEMMA_C_REQUIRE(pointer) \
   if ((pointer) == nullptr) return gemma::internal::NullError(#pointer)
 
-// Writes tokens or text as gemma/c_api.h specifies.
+// ---- Results
+
+// Writes the size of a result. Fails if there is less room.
+inline absl::Status WriteSize(size_t wanted, size_t capacity, size_t* size) {
+  *size = wanted;
+  if (wanted <= capacity) return absl::OkStatus();
+  return absl::OutOfRangeError(
+      absl::StrCat("there is room for ", capacity, ", wanted ", wanted));
+}
+
+// Writes tokens or text as gemma/c_tokens.h specifies.
 template <class From, class To>
 absl::Status Write(const From& from, To* to, size_t capacity, size_t* size) {
-  *size = from.size();
-  if (from.size() > capacity) {
-    return absl::OutOfRangeError(
-        absl::StrCat("there is room for ", capacity, ", wanted ", from.size()));
-  }
-  if (from.empty()) return absl::OkStatus();
+  const absl::Status written = WriteSize(from.size(), capacity, size);
+  if (!written.ok() || from.empty()) return written;
   if (to == nullptr) return NullError("the buffer");
   std::copy(from.begin(), from.end(), to);
   return absl::OkStatus();
 }
 
-// Returns an enumeration's number. The caller may have set any number.
-template <class Enum>
-unsigned NumberOf(const Enum& value) {
-  unsigned number;
-  static_assert(sizeof(number) == sizeof(value));
-  std::memcpy(&number, &value, sizeof(number));
-  return number;
+// ---- Structs that begin with their size
+
+// Sets a caller's struct of `size` bytes: to the defaults, as far as both have
+// the fields, and the rest to 0.
+template <class Struct>
+void InitSized(Struct* to, size_t size, Struct defaults) {
+  if (to == nullptr || size < sizeof(size_t)) return;
+  defaults.struct_size = size;
+  std::memset(static_cast<void*>(to), 0, size);
+  std::memcpy(static_cast<void*>(to), &defaults,
+              std::min(size, sizeof(defaults)));
+}
+
+template <class Struct>
+absl::Status CheckSize(const Struct& sized, const char* name) {
+  if (sized.struct_size >= sizeof(size_t)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, ".struct_size is ", sized.struct_size, ", wanted ",
+                   sizeof(Struct), ": call ", name, "_init"));
 }
 
 // Copies the fields that both versions of the struct have from the caller's
@@ -72,12 +96,9 @@ unsigned NumberOf(const Enum& value) {
 template <class Options>
 absl::Status ReadSized(const Options* from, const char* name, Options& into) {
   if (from == nullptr) return absl::OkStatus();
+  const absl::Status checked = CheckSize(*from, name);
+  if (!checked.ok()) return checked;
   const size_t size = from->struct_size;
-  if (size < sizeof(size_t)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(name, ".struct_size is ", size, ", wanted ",
-                     sizeof(Options), ": call ", name, "_init"));
-  }
   const auto* bytes = reinterpret_cast<const unsigned char*>(from);
   for (size_t i = sizeof(Options); i < size; ++i) {
     if (bytes[i] == 0) continue;
@@ -88,16 +109,97 @@ absl::Status ReadSized(const Options* from, const char* name, Options& into) {
   return absl::OkStatus();
 }
 
-// `name` begins the message.
-inline absl::StatusOr<Role> ReadRole(const gemma_role& from,
-                                     std::string_view name) {
-  constexpr Role kRoles[] = {Role::kSystem, Role::kUser, Role::kModel,
-                             Role::kTool, Role::kDeveloper};
-  const unsigned role = NumberOf(from);
-  if (role < std::size(kRoles)) return kRoles[role];
-  return absl::InvalidArgumentError(
-      absl::StrCat(name, " is ", role, ", wanted 0 to 4"));
+// Writes the fields that the caller's struct has. Its size was checked.
+template <class Struct>
+void WriteSized(Struct from, Struct* to) {
+  from.struct_size = to->struct_size;
+  std::memcpy(static_cast<void*>(to), &from,
+              std::min(sizeof(from), to->struct_size));
 }
+
+// ---- Enumerations and lists
+
+// Returns an enumeration's number. The caller may have set any number.
+template <class Enum>
+unsigned NumberOf(const Enum& value) {
+  unsigned number;
+  static_assert(sizeof(number) == sizeof(value));
+  std::memcpy(&number, &value, sizeof(number));
+  return number;
+}
+
+// Converts an enumeration of C, which must be one of the first `count` numbers,
+// to one of C++ with the same numbers. `name` begins the message.
+template <class To, class From>
+absl::Status ReadEnum(const From& from, std::string_view name, unsigned count,
+                      To& to) {
+  const unsigned number = NumberOf(from);
+  if (number >= count) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, " is ", number, ", wanted 0 to ", count - 1));
+  }
+  to = static_cast<To>(number);
+  return absl::OkStatus();
+}
+
+// Copies texts that end with 0. `name` is the field's.
+inline absl::Status ReadTexts(const char* const* from, size_t count,
+                              std::string_view name,
+                              std::vector<std::string>& to) {
+  if (count != 0 && from == nullptr) return NullError(name);
+  for (size_t i = 0; i < count; ++i) {
+    if (from[i] == nullptr) return NullError(absl::StrCat(name, "[", i, "]"));
+    to.emplace_back(from[i]);
+  }
+  return absl::OkStatus();
+}
+
+// Likewise for texts with a size.
+inline absl::Status ReadTexts(const gemma_text* from, size_t count,
+                              std::string_view name,
+                              std::vector<std::string>& to) {
+  if (count != 0 && from == nullptr) return NullError(name);
+  for (size_t i = 0; i < count; ++i) {
+    if (from[i].text == nullptr && from[i].size != 0) {
+      return NullError(absl::StrCat(name, "[", i, "].text"));
+    }
+    to.emplace_back(from[i].text == nullptr ? "" : from[i].text, from[i].size);
+  }
+  return absl::OkStatus();
+}
+
+// Likewise for lists of tokens.
+inline absl::Status ReadLists(const gemma_tokens* from, size_t count,
+                              std::string_view name,
+                              std::vector<std::vector<TokenId>>& to) {
+  if (count != 0 && from == nullptr) return NullError(name);
+  for (size_t i = 0; i < count; ++i) {
+    if (from[i].tokens == nullptr && from[i].size != 0) {
+      return NullError(absl::StrCat(name, "[", i, "].tokens"));
+    }
+    to.emplace_back(from[i].tokens, from[i].tokens + from[i].size);
+  }
+  return absl::OkStatus();
+}
+
+inline std::string TextOrEmpty(const char* text) {
+  return text == nullptr ? "" : text;
+}
+
+// ---- Fields that several structs have
+
+absl::Status ReadRole(const gemma_role& from, std::string_view name, Role& to);
+absl::Status ReadAdapters(const char* const* paths, const float* scales,
+                          size_t count, std::vector<Adapter>& to);
+absl::Status ReadCacheFormat(const gemma_cache_format& from, CacheFormat& to);
+absl::Status ReadWeightType(const gemma_weight_type& from,
+                            std::string_view name, WeightType& to);
+absl::Status ReadGrammarSource(const gemma_grammar_source* from,
+                               GrammarSource& to);
+absl::Status ReadToolRules(const gemma_tool_rules* from, ToolRules& to);
+// Checks and fills the caller's struct.
+absl::Status WriteMemory(const MemoryUse& from, gemma_memory_use* to);
+TapFunction TapOf(gemma_tap_function tap, void* user);
 
 }  // namespace gemma::internal
 

@@ -122,7 +122,7 @@ TEST_F(CApi, LoadOptionsChooseTurns) {
   const std::string path = TestDirectory() + "/t.jinja";
   WriteFile(path, "<end_of_turn>{{ messages[0].content }}");
   gemma_load_options options;
-  gemma_load_options_init(&options);
+  gemma_load_options_init(&options, sizeof(options));
   EXPECT_EQ(options.turn_source, GEMMA_TURNS_AUTOMATIC);
   EXPECT_EQ(options.chat_template_file, nullptr);
   const gemma_message messages[] = {{GEMMA_ROLE_USER, "x"}};
@@ -222,11 +222,11 @@ TEST_F(CApi, AnswersEqualGenerate) {
   ASSERT_TRUE(expected_stats.ok());
 
   gemma_generate_options options;
-  gemma_generate_options_init(&options);
+  gemma_generate_options_init(&options, sizeof(options));
   options.max_new_tokens = 20;
   options.seed = 5;
   gemma_generate_stats stats;
-  gemma_generate_stats_init(&stats);
+  gemma_generate_stats_init(&stats, sizeof(stats));
   std::string text;
   ASSERT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), &options,
                            AppendText, &text, &stats),
@@ -239,7 +239,7 @@ TEST_F(CApi, AnswersEqualGenerate) {
 TEST_F(CApi, StopsAtAText) {
   const std::vector<int32_t> prompt = Prompt();
   gemma_generate_options options;
-  gemma_generate_options_init(&options);
+  gemma_generate_options_init(&options, sizeof(options));
   options.max_new_tokens = 20;
   options.temperature = 0;
   std::string whole;
@@ -253,7 +253,7 @@ TEST_F(CApi, StopsAtAText) {
   options.stop_strings = stops;
   options.num_stop_strings = 1;
   gemma_generate_stats stats;
-  gemma_generate_stats_init(&stats);
+  gemma_generate_stats_init(&stats, sizeof(stats));
   std::string text;
   ASSERT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), &options,
                            AppendText, &text, &stats),
@@ -332,7 +332,7 @@ TEST_F(CApi, FillsIn) {
 TEST_F(CApi, StopsAtAToken) {
   const std::vector<int32_t> prompt = Prompt();
   gemma_generate_options options;
-  gemma_generate_options_init(&options);
+  gemma_generate_options_init(&options, sizeof(options));
   EXPECT_EQ(options.num_stop_tokens, 0u);
   options.max_new_tokens = 3;
   options.temperature = 0;
@@ -348,7 +348,7 @@ TEST_F(CApi, StopsAtAToken) {
   options.stop_tokens = stops;
   options.num_stop_tokens = 2;
   gemma_generate_stats stats;
-  gemma_generate_stats_init(&stats);
+  gemma_generate_stats_init(&stats, sizeof(stats));
   ASSERT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), &options,
                            nullptr, nullptr, &stats),
             GEMMA_OK);
@@ -363,7 +363,7 @@ TEST_F(CApi, StopsAtAToken) {
 TEST_F(CApi, GrammarsConstrainAnswers) {
   const std::vector<int32_t> prompt = Prompt();
   gemma_generate_options options;
-  gemma_generate_options_init(&options);
+  gemma_generate_options_init(&options, sizeof(options));
   EXPECT_EQ(options.grammar, GEMMA_GRAMMAR_NONE);
   std::string text;
   const auto generate = [&](gemma_grammar grammar,
@@ -372,7 +372,7 @@ TEST_F(CApi, GrammarsConstrainAnswers) {
     options.grammar_texts = texts.data();
     options.num_grammar_texts = texts.size();
     gemma_generate_stats stats;
-    gemma_generate_stats_init(&stats);
+    gemma_generate_stats_init(&stats, sizeof(stats));
     text.clear();
     EXPECT_EQ(gemma_session_rewind(session_, 0), GEMMA_OK);
     const gemma_status status =
@@ -411,7 +411,7 @@ bool Refuse(const char*, size_t, void* user) {
 TEST_F(CApi, CallbackStopsAnswer) {
   const std::vector<int32_t> prompt = Prompt();
   gemma_generate_stats stats;
-  gemma_generate_stats_init(&stats);
+  gemma_generate_stats_init(&stats, sizeof(stats));
   size_t calls = 0;
   ASSERT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), nullptr,
                            Refuse, &calls, &stats),
@@ -439,7 +439,7 @@ TEST_F(CApi, AnotherThreadCancels) {
   gemma_cancellation* cancellation = gemma_cancellation_create();
   ASSERT_NE(cancellation, nullptr);
   gemma_generate_options options;
-  gemma_generate_options_init(&options);
+  gemma_generate_options_init(&options, sizeof(options));
   options.cancellation = cancellation;
   Meeting meeting;
   std::thread canceller([&] {
@@ -449,7 +449,7 @@ TEST_F(CApi, AnotherThreadCancels) {
   });
   const std::vector<int32_t> prompt = Prompt();
   gemma_generate_stats stats;
-  gemma_generate_stats_init(&stats);
+  gemma_generate_stats_init(&stats, sizeof(stats));
   EXPECT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), &options,
                            WaitToBeCancelled, &meeting, &stats),
             GEMMA_OK);
@@ -479,11 +479,11 @@ bool Dawdle(const char*, size_t, void*) {
 
 TEST_F(CApi, TimeoutEndsAnswer) {
   gemma_generate_options options;
-  gemma_generate_options_init(&options);
+  gemma_generate_options_init(&options, sizeof(options));
   EXPECT_EQ(options.timeout_seconds, 0);
   const std::vector<int32_t> prompt = Prompt();
   gemma_generate_stats stats;
-  gemma_generate_stats_init(&stats);
+  gemma_generate_stats_init(&stats, sizeof(stats));
   const auto generate = [&](double timeout) {
     options.timeout_seconds = timeout;
     return gemma_generate(session_, prompt.data(), prompt.size(), &options,
@@ -509,7 +509,7 @@ bool Count(uint64_t done, uint64_t total, void* user) {
 
 TEST_F(CApi, ProgressMayCancelLoading) {
   gemma_load_options options;
-  gemma_load_options_init(&options);
+  gemma_load_options_init(&options, sizeof(options));
   size_t calls = 0;
   options.progress = Count;
   options.user = &calls;
@@ -532,7 +532,7 @@ TEST_F(CApi, AdaptersAreMerged) {
   ASSERT_TRUE(want.ok());
 
   gemma_load_options options;
-  gemma_load_options_init(&options);
+  gemma_load_options_init(&options, sizeof(options));
   const char* const paths[] = {adapter.c_str(), adapter.c_str()};
   const float scales[] = {0.5f, -2.0f};
   options.adapters = paths;
@@ -584,7 +584,7 @@ TEST_F(CApi, OptionsNeedStructSize) {
 
 TEST_F(CApi, OlderOptionsKeepDefaults) {
   gemma_session_options options;
-  gemma_session_options_init(&options);
+  gemma_session_options_init(&options, sizeof(options));
   options.struct_size = offsetof(gemma_session_options, max_rollback);
   options.max_tokens = 10;
   options.max_rollback = size_t{1} << 40;  // out of range, and not read
@@ -600,7 +600,7 @@ TEST_F(CApi, NewerFieldsAreRefused) {
     gemma_session_options options;
     uint64_t added;
   } newer = {};
-  gemma_session_options_init(&newer.options);
+  gemma_session_options_init(&newer.options, sizeof(newer.options));
   newer.options.struct_size = sizeof(newer);
   gemma_session* session = nullptr;
   EXPECT_EQ(gemma_session_create(model_, &newer.options, &session), GEMMA_OK);
@@ -613,12 +613,12 @@ TEST_F(CApi, NewerFieldsAreRefused) {
 
 TEST_F(CApi, RespectsOlderStatsSize) {
   gemma_generate_stats stats;
-  gemma_generate_stats_init(&stats);
+  gemma_generate_stats_init(&stats, sizeof(stats));
   stats.struct_size = offsetof(gemma_generate_stats, new_tokens);
   stats.new_tokens = 77;
   const std::vector<int32_t> prompt = Prompt();
   gemma_generate_options options;
-  gemma_generate_options_init(&options);
+  gemma_generate_options_init(&options, sizeof(options));
   options.max_new_tokens = 1;
   ASSERT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), &options,
                            nullptr, nullptr, &stats),
@@ -629,7 +629,7 @@ TEST_F(CApi, RespectsOlderStatsSize) {
 
 TEST_F(CApi, RefusesOutOfRange) {
   gemma_generate_options options;
-  gemma_generate_options_init(&options);
+  gemma_generate_options_init(&options, sizeof(options));
   options.temperature = -1;
   const std::vector<int32_t> prompt = Prompt();
   EXPECT_EQ(gemma_generate(session_, prompt.data(), prompt.size(), &options,
@@ -639,7 +639,7 @@ TEST_F(CApi, RefusesOutOfRange) {
   EXPECT_EQ(gemma_session_position(session_), 0u);
 
   gemma_session_options session_options;
-  gemma_session_options_init(&session_options);
+  gemma_session_options_init(&session_options, sizeof(session_options));
   session_options.cache_format = static_cast<gemma_cache_format>(4);
   gemma_session* none = nullptr;
   EXPECT_EQ(gemma_session_create(model_, &session_options, &none),
@@ -746,10 +746,10 @@ TEST_F(CApi, NullHasNoValues) {
 }
 
 TEST_F(CApi, NullChangesNothing) {
-  gemma_load_options_init(nullptr);
-  gemma_session_options_init(nullptr);
-  gemma_generate_options_init(nullptr);
-  gemma_generate_stats_init(nullptr);
+  gemma_load_options_init(nullptr, 8);
+  gemma_session_options_init(nullptr, 8);
+  gemma_generate_options_init(nullptr, 8);
+  gemma_generate_stats_init(nullptr, 8);
   gemma_session_checkpoint(nullptr);
   EXPECT_STREQ(gemma_last_error(), "session is null");
   gemma_cancellation_cancel(nullptr);

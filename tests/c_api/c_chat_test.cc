@@ -47,7 +47,7 @@ class CChat : public ::testing::Test {
   void SetUp() override {
     if (model_ == nullptr) Load();
     ASSERT_NE(model_, nullptr);
-    gemma_generate_options_init(&options_);
+    gemma_generate_options_init(&options_, sizeof(options_));
     EXPECT_EQ(options_.answer, nullptr);
     options_.temperature = 0;
     ASSERT_EQ(gemma_session_create(model_, nullptr, &session_), GEMMA_OK);

@@ -13,40 +13,12 @@
 namespace gemma::internal {
 namespace {
 
-// Returns the enumerator's name without its prefix: the code's name in abseil.
-// The compiler warns if an enumerator has no case.
-std::string NameOf(gemma_status status) {
-  switch (status) {
-#define GEMMA_CASE(name) \
-  case GEMMA_##name:     \
-    return #name;
-    GEMMA_CASE(OK)
-    GEMMA_CASE(CANCELLED)
-    GEMMA_CASE(UNKNOWN)
-    GEMMA_CASE(INVALID_ARGUMENT)
-    GEMMA_CASE(DEADLINE_EXCEEDED)
-    GEMMA_CASE(NOT_FOUND)
-    GEMMA_CASE(ALREADY_EXISTS)
-    GEMMA_CASE(PERMISSION_DENIED)
-    GEMMA_CASE(RESOURCE_EXHAUSTED)
-    GEMMA_CASE(FAILED_PRECONDITION)
-    GEMMA_CASE(ABORTED)
-    GEMMA_CASE(OUT_OF_RANGE)
-    GEMMA_CASE(UNIMPLEMENTED)
-    GEMMA_CASE(INTERNAL)
-    GEMMA_CASE(UNAVAILABLE)
-    GEMMA_CASE(DATA_LOSS)
-    GEMMA_CASE(UNAUTHENTICATED)
-#undef GEMMA_CASE
-  }
-  return "none";
-}
-
 TEST(CStatus, NamesEveryCode) {
   for (int number = 0; number <= 16; ++number) {
     const auto code = static_cast<absl::StatusCode>(number);
     EXPECT_EQ(Report(absl::Status(code, "text")), number);
-    EXPECT_EQ(NameOf(CStatus(code)), absl::StatusCodeToString(code));
+    EXPECT_EQ(gemma_status_name(CStatus(code)),
+              absl::StatusCodeToString(code));
   }
 }
 
@@ -56,6 +28,70 @@ TEST(CStatus, OtherNumbersAreUnknown) {
     EXPECT_EQ(CStatus(code), GEMMA_UNKNOWN);
     EXPECT_EQ(Report(absl::Status(code, "text")), GEMMA_UNKNOWN);
   }
+}
+
+TEST(CStatus, NamesOfOtherNumbers) {
+  EXPECT_STREQ(gemma_status_name(static_cast<gemma_status>(17)), "UNKNOWN");
+  EXPECT_STREQ(gemma_reason_name(static_cast<gemma_reason>(1000)), "NONE");
+}
+
+// The compiler warns if a reason has no case.
+std::string NameOf(ErrorReason reason) {
+  switch (reason) {
+    case ErrorReason::kNone:
+      return "NONE";
+    case ErrorReason::kNotAModel:
+      return "NOT_A_MODEL";
+    case ErrorReason::kIncompleteFile:
+      return "INCOMPLETE_FILE";
+    case ErrorReason::kMissingPart:
+      return "MISSING_PART";
+    case ErrorReason::kMissingFile:
+      return "MISSING_FILE";
+    case ErrorReason::kOtherArchitecture:
+      return "OTHER_ARCHITECTURE";
+    case ErrorReason::kVisionTower:
+      return "VISION_TOWER";
+    case ErrorReason::kUnknownSizes:
+      return "UNKNOWN_SIZES";
+    case ErrorReason::kNoTokenizer:
+      return "NO_TOKENIZER";
+    case ErrorReason::kOutputFile:
+      return "OUTPUT_FILE";
+    case ErrorReason::kDamagedFile:
+      return "DAMAGED_FILE";
+    case ErrorReason::kAdapter:
+      return "ADAPTER";
+    case ErrorReason::kChatTemplate:
+      return "CHAT_TEMPLATE";
+    case ErrorReason::kNotFinite:
+      return "NOT_FINITE";
+    case ErrorReason::kUnreadGemma:
+      return "UNREAD_GEMMA";
+    case ErrorReason::kLfsPointer:
+      return "LFS_POINTER";
+    case ErrorReason::kWebPage:
+      return "WEB_PAGE";
+  }
+  return "";
+}
+
+TEST(CStatus, NamesEveryReason) {
+  int count = 0;
+  for (int number = 0; number < 100; ++number) {
+    const auto reason = static_cast<ErrorReason>(number);
+    Report(WithReason(absl::NotFoundError("text"), reason));
+    EXPECT_EQ(gemma_last_reason(), number);
+    const std::string name = NameOf(reason);
+    if (name.empty()) continue;
+    ++count;
+    EXPECT_EQ(gemma_reason_name(gemma_last_reason()), name);
+  }
+#define GEMMA_COUNT(name, number) +1
+  EXPECT_EQ(count, 0 GEMMA_REASONS(GEMMA_COUNT));
+#undef GEMMA_COUNT
+  Report(absl::NotFoundError("text"));
+  EXPECT_EQ(gemma_last_reason(), GEMMA_REASON_NONE);
 }
 
 TEST(CStatus, MessageOfEachThread) {

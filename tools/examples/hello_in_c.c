@@ -25,7 +25,7 @@ static int answer(gemma_model* model, const char* text) {
   if (status == GEMMA_OK) status = gemma_session_create(model, NULL, &session);
   if (status == GEMMA_OK) {
     gemma_generate_options options;
-    gemma_generate_options_init(&options);
+    gemma_generate_options_init(&options, sizeof(options));
     options.max_new_tokens = 256;
     status =
         gemma_generate(session, prompt, size, &options, print_text, NULL, NULL);

@@ -32,7 +32,7 @@ static int generate(const gemma_chat* chat, gemma_session* session,
   int32_t* prompt = malloc((size + 1) * sizeof(*prompt));
   if (prompt == NULL) return GEMMA_RESOURCE_EXHAUSTED;
   gemma_generate_options options;
-  gemma_generate_options_init(&options);
+  gemma_generate_options_init(&options, sizeof(options));
   options.max_new_tokens = 1024;
   options.answer = answer;
   options.on_thoughts = print_thoughts;
