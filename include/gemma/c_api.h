@@ -29,9 +29,12 @@
 
 #include "gemma/c_chat.h"
 #include "gemma/c_config.h"
+#include "gemma/c_embedder.h"
 #include "gemma/c_generate.h"
 #include "gemma/c_grammar.h"
 #include "gemma/c_model.h"
+#include "gemma/c_quantize.h"
+#include "gemma/c_score.h"
 #include "gemma/c_session.h"
 #include "gemma/c_status.h"
 #include "gemma/c_taps.h"

@@ -40,6 +40,10 @@ struct gemma_thread_pool {
   gemma::ThreadPool pool;
 };
 
+struct gemma_embedder {
+  gemma::Embedder embedder;
+};
+
 namespace gemma::internal {
 
 inline absl::Status NullError(std::string_view name) {
@@ -197,6 +201,8 @@ absl::Status ReadWeightType(const gemma_weight_type& from,
 absl::Status ReadGrammarSource(const gemma_grammar_source* from,
                                GrammarSource& to);
 absl::Status ReadToolRules(const gemma_tool_rules* from, ToolRules& to);
+absl::Status ReadEmbedOptions(const gemma_embed_options* from,
+                              EmbedOptions& to);
 // Checks and fills the caller's struct.
 absl::Status WriteMemory(const MemoryUse& from, gemma_memory_use* to);
 TapFunction TapOf(gemma_tap_function tap, void* user);
