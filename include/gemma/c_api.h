@@ -30,6 +30,7 @@
 #include "gemma/c_chat.h"
 #include "gemma/c_config.h"
 #include "gemma/c_embedder.h"
+#include "gemma/c_features.h"
 #include "gemma/c_generate.h"
 #include "gemma/c_grammar.h"
 #include "gemma/c_model.h"

@@ -44,6 +44,14 @@ struct gemma_embedder {
   gemma::Embedder embedder;
 };
 
+struct gemma_autoencoder {
+  gemma::SparseAutoencoder autoencoder;
+};
+
+struct gemma_feature_tap {
+  gemma::TapFunction tap;
+};
+
 namespace gemma::internal {
 
 inline absl::Status NullError(std::string_view name) {
@@ -205,6 +213,7 @@ absl::Status ReadEmbedOptions(const gemma_embed_options* from,
                               EmbedOptions& to);
 // Checks and fills the caller's struct.
 absl::Status WriteMemory(const MemoryUse& from, gemma_memory_use* to);
+gemma_feature_site SiteOf(const FeatureSite& site);
 TapFunction TapOf(gemma_tap_function tap, void* user);
 
 }  // namespace gemma::internal
