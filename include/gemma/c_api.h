@@ -28,8 +28,10 @@
 #define GEMMA_C_API_H_
 
 #include "gemma/c_chat.h"
+#include "gemma/c_classifier.h"
 #include "gemma/c_config.h"
 #include "gemma/c_embedder.h"
+#include "gemma/c_engine.h"
 #include "gemma/c_features.h"
 #include "gemma/c_generate.h"
 #include "gemma/c_grammar.h"
@@ -37,6 +39,7 @@
 #include "gemma/c_quantize.h"
 #include "gemma/c_score.h"
 #include "gemma/c_session.h"
+#include "gemma/c_snapshot.h"
 #include "gemma/c_status.h"
 #include "gemma/c_taps.h"
 #include "gemma/c_tokens.h"

@@ -52,6 +52,11 @@ struct gemma_feature_tap {
   gemma::TapFunction tap;
 };
 
+struct gemma_engine {
+  gemma::Model model;
+  gemma::Engine engine;
+};
+
 namespace gemma::internal {
 
 inline absl::Status NullError(std::string_view name) {
