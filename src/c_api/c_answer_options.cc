@@ -59,10 +59,10 @@ absl::Status AnswerOptions::ReadStops(const gemma_generate_options& from) {
                     .max_seconds = from.max_line_seconds};
   GEMMA_RETURN_IF_ERROR(ReadTexts(from.stop_strings, from.num_stop_strings,
                                   "stop_strings", options_.stop_strings));
-  if (from.num_stop_tokens != 0) GEMMA_C_REQUIRE(from.stop_tokens);
+  GEMMA_C_REQUIRE_LIST(from, stop_tokens, from.num_stop_tokens);
   options_.stop_tokens.assign(from.stop_tokens,
                               from.stop_tokens + from.num_stop_tokens);
-  if (from.num_checkpoints != 0) GEMMA_C_REQUIRE(from.checkpoints);
+  GEMMA_C_REQUIRE_LIST(from, checkpoints, from.num_checkpoints);
   options_.checkpoints.assign(from.checkpoints,
                               from.checkpoints + from.num_checkpoints);
   if (const gemma_cancellation* cancellation = from.cancellation) {
@@ -85,7 +85,7 @@ absl::Status AnswerOptions::ReadSampling(const gemma_generate_options& from) {
   to.presence_penalty = from.presence_penalty;
   to.penalty_window = from.penalty_window;
   to.seed = from.seed;
-  if (from.num_logit_bias != 0) GEMMA_C_REQUIRE(from.logit_bias);
+  GEMMA_C_REQUIRE_LIST(from, logit_bias, from.num_logit_bias);
   for (size_t i = 0; i < from.num_logit_bias; ++i) {
     to.logit_bias.push_back(
         {from.logit_bias[i].token, from.logit_bias[i].bias});

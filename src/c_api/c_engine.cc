@@ -101,7 +101,7 @@ absl::Status ReadRequest(const gemma_request* request, const Model& model,
                          const SharedAnswer& answer, Request& to) {
   gemma_request from = {};
   GEMMA_RETURN_IF_ERROR(ReadSized(request, "gemma_request", from));
-  if (from.prompt_size != 0) GEMMA_C_REQUIRE(from.prompt);
+  GEMMA_C_REQUIRE_LIST(from, prompt, from.prompt_size);
   to.prompt.assign(from.prompt, from.prompt + from.prompt_size);
   to.client = TextOrEmpty(from.client);
   GEMMA_RETURN_IF_ERROR(

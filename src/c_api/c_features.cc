@@ -39,9 +39,7 @@ absl::Status ReadSite(const gemma_feature_site& from, FeatureSite& to) {
 
 absl::Status ReadReaders(const gemma_feature_tap_options& from,
                          std::vector<FeatureReader>& to) {
-  if (from.num_readers != 0) {
-    if (from.readers == nullptr) return NullError("readers");
-  }
+  GEMMA_C_REQUIRE_LIST(from, readers, from.num_readers);
   for (size_t i = 0; i < from.num_readers; ++i) {
     const gemma_feature_reader& reader = from.readers[i];
     if (reader.autoencoder == nullptr) {
@@ -60,9 +58,7 @@ absl::Status ReadReaders(const gemma_feature_tap_options& from,
 
 absl::Status ReadChanges(const gemma_feature_tap_options& from,
                          std::vector<FeatureChange>& to) {
-  if (from.num_changes != 0) {
-    if (from.changes == nullptr) return NullError("changes");
-  }
+  GEMMA_C_REQUIRE_LIST(from, changes, from.num_changes);
   for (size_t i = 0; i < from.num_changes; ++i) {
     const gemma_feature_change& change = from.changes[i];
     if (change.autoencoder == nullptr) {

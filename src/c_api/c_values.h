@@ -65,6 +65,10 @@ inline absl::Status NullError(std::string_view name) {
 
 #define GEMMA_C_REQUIRE(pointer) \
   if ((pointer) == nullptr) return gemma::internal::NullError(#pointer)
+// The same for a pointer of a list, which may be null if the list is empty.
+#define GEMMA_C_REQUIRE_LIST(from, list, count) \
+  if ((count) != 0 && (from).list == nullptr)   \
+  return gemma::internal::NullError(#list)
 
 // ---- Results
 

@@ -17,8 +17,7 @@ TEST(CStatus, NamesEveryCode) {
   for (int number = 0; number <= 16; ++number) {
     const auto code = static_cast<absl::StatusCode>(number);
     EXPECT_EQ(Report(absl::Status(code, "text")), number);
-    EXPECT_EQ(gemma_status_name(CStatus(code)),
-              absl::StatusCodeToString(code));
+    EXPECT_EQ(gemma_status_name(CStatus(code)), absl::StatusCodeToString(code));
   }
 }
 
