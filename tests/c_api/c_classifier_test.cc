@@ -97,7 +97,7 @@ TEST_F(CClassifier, ProbabilitiesEqualClassifier) {
   EXPECT_EQ(stats.least_answer_mass, same_.stats().least_answer_mass);
 }
 
-TEST_F(CClassifier, OneBadInputStopsNone) {
+TEST_F(CClassifier, BadInputStopsNone) {
   gemma_classifier_options options = Initialized(gemma_classifier_options_init);
   options.max_tokens = 300;
   options.wording = GEMMA_SHIELD_EXAMPLE_CODE;

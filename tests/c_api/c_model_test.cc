@@ -109,7 +109,7 @@ TEST(CModel, LayersEqualModel) {
   }
 }
 
-TEST(CModel, TensorsAndNotesEqualModel) {
+TEST(CModel, TensorsEqualModel) {
   for (const std::string& path : {TestFile("gguf/gemma3_mixed.gguf"),
                                   TestFile("models/gemma4_unified")}) {
     SCOPED_TRACE(path);

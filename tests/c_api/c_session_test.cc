@@ -113,7 +113,7 @@ TEST(CSession, AppendStopsBetweenPasses) {
   gemma_model_free(model);
 }
 
-TEST(CSession, ForksAndFilesGoOn) {
+TEST(CSession, ForksGoOn) {
   const CToy& toy = Gemma3Toy();
   const CSequence made(toy);
   const std::vector<int32_t> prompt = HelloPrompt(toy);

@@ -33,7 +33,7 @@ inline void ExpectRefused(gemma_status status, const char* message) {
   EXPECT_STREQ(gemma_last_error(), message);
 }
 
-// Loads a model in both languages, with one thread, and frees it.
+// Loads a model in both languages, and frees it.
 class CToy {
  public:
   explicit CToy(const std::string& path) : same(LoadOrDie(path, {})) {

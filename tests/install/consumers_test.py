@@ -83,6 +83,8 @@ class Consumers(unittest.TestCase):
         self.assertEqual(len(answers), 4)
         self.assertEqual(answers[0], answers[2])
         self.assertEqual(answers[1].rstrip("\n"), self.expected.rstrip("\n"))
+        together = run(folder / "engine_in_c", MODEL, "hello", "hello the cat", "hello")
+        self.assertEqual(together.split("\n---\n"), answers)
         plain = run(folder / "steer", MODEL, "hello", "the cat", "0")
         steered = run(folder / "steer", MODEL, "hello", "the cat", "30")
         self.assertNotEqual(plain, steered)
@@ -155,7 +157,8 @@ class Consumers(unittest.TestCase):
         environment = dict(os.environ, PKG_CONFIG_PATH=str(pc.parent))
         flags = run("pkg-config", "--cflags", "--libs", "gemma", env=environment).split()
         program = self.folder / "with_cc"
-        run("cc", "-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror", EXAMPLES / "hello_in_c.c", "-o", program, *flags)
+        for example in ("engine_in_c.c", "hello_in_c.c"):
+            run("cc", "-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", EXAMPLES / example, "-o", program, *flags)
         answer = run(program, MODEL, "hello the cat", env=dict(os.environ, LD_LIBRARY_PATH=str(pc.parents[1])))
         self.assertEqual(answer.rstrip("\n"), self.expected.rstrip("\n"))
         version = run("pkg-config", "--modversion", "gemma", env=environment)
@@ -200,9 +203,9 @@ class Consumers(unittest.TestCase):
             with self.subTest(header=header.name):
                 run("c++", "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-I", include,
                     "-isystem", self.abseil(), "-x", "c++", header)
-        for header in ("c_api.h", "c_chat.h"):
-            run("cc", "-std=c11", "-fsyntax-only", "-Wall", "-Wextra", "-pedantic", "-Werror", "-I", include, "-x", "c",
-                include / "gemma" / header)
+        for header in sorted(include.glob("gemma/c_*.h")):
+            run("cc", "-std=c99", "-fsyntax-only", "-Wall", "-Wextra", "-pedantic", "-Werror", "-I", include, "-x", "c",
+                header)
 
     def test_packages(self):
         out = self.folder / "packages"
