@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/base/internal.h"
+#include "src/base/no_throw.h"
 #include "src/base/status_macros.h"
 
 namespace gemma::internal {
@@ -184,10 +185,15 @@ absl::Status AnswerOptions::ConnectParts(const gemma_generate_options& from,
   return absl::OkStatus();
 }
 
-void AnswerOptions::Finish() {
-  if (answer_ == nullptr) return;
-  parser_->Finish();
-  answer_->parts = parser_->answer();
+absl::Status AnswerOptions::Finish() {
+  if (answer_ == nullptr) return absl::OkStatus();
+  finished_ = NoThrow([&] {
+    parser_->Finish();
+    ParsedAnswer parts = parser_->answer();
+    answer_->parts = std::move(parts);
+    return absl::OkStatus();
+  });
+  return finished_;
 }
 
 void AnswerOptions::Give(gemma_text_callback function, std::string_view text) {

@@ -40,7 +40,10 @@ class AnswerOptions {
   void* user() const { return user_; }
 
   // Gives the parts of a whole answer to the caller's gemma_answer, if any.
-  void Finish();
+  // Fails if memory runs out.
+  absl::Status Finish();
+  // Returns the result of Finish, or OK before it.
+  const absl::Status& finished() const { return finished_; }
 
   // Lets functions of the caller wait from Hold on until Open.
   void Hold() { held_ = true; }
@@ -71,6 +74,7 @@ class AnswerOptions {
   std::optional<AnswerParser> parser_;                 // if there is an answer_
   std::vector<gemma_token_probability> alternatives_;  // of the last token
   void* user_ = nullptr;
+  absl::Status finished_;
   bool goes_on_ = true;  // whether no function of the caller returned false
   std::atomic<bool> held_ = false;
 };

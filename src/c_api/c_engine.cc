@@ -50,14 +50,17 @@ void ConnectDone(const SharedAnswer& answer, const gemma_request& from,
                  Request& to) {
   to.on_done = [answer,
                 call = from.on_done](const absl::StatusOr<Completion>& done) {
-    if (done.ok()) answer->Finish();
-    if (call == nullptr) return;
     std::vector<gemma_choice_score> scores;
     gemma_completion view;
-    if (done.ok()) view = CompletionOf(*done, scores);
-    const gemma_status status = Report(done.status());
+    const gemma_status status = Reported([&]() -> absl::Status {
+      GEMMA_RETURN_IF_ERROR(done.status());
+      GEMMA_RETURN_IF_ERROR(answer->Finish());
+      view = CompletionOf(*done, scores);
+      return absl::OkStatus();
+    });
+    if (call == nullptr) return;
     answer->Enter();
-    call(status, done.ok() ? &view : nullptr, answer->user());
+    call(status, status == GEMMA_OK ? &view : nullptr, answer->user());
   };
 }
 

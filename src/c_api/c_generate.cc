@@ -78,7 +78,7 @@ gemma_status gemma_generate(gemma_session* session, const int32_t* prompt,
         gemma::Generate(session->session,
                         absl::Span<const int32_t>(prompt, prompt_size),
                         read.options(), read.on_text()));
-    read.Finish();
+    GEMMA_RETURN_IF_ERROR(read.Finish());
     if (stats == nullptr) return absl::OkStatus();
     gemma::internal::WriteSized(
         {.prompt_tokens = made.prompt_tokens,

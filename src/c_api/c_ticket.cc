@@ -83,6 +83,9 @@ gemma_status gemma_ticket_wait(gemma_ticket* ticket,
     }
     const auto& done = ticket->ticket->Wait();
     GEMMA_RETURN_IF_ERROR(done.status());
+    if (ticket->answer != nullptr) {
+      GEMMA_RETURN_IF_ERROR(ticket->answer->finished());
+    }
     if (completion == nullptr) return absl::OkStatus();
     const std::lock_guard lock(ticket->mutex);
     gemma::internal::WriteSized(
