@@ -32,7 +32,7 @@ typedef struct gemma_feature_site {
 } gemma_feature_site;
 
 /* Writes the site of a text such as "res@12"; see FeatureSiteText in
- * gemma/sparse_autoencoder.h. GEMMA_INVALID_ARGUMENT if it is no such text. */
+ * gemma/sparse_autoencoder.h. GEMMA_INVALID_ARGUMENT for other texts. */
 GEMMA_EXPORT gemma_status gemma_feature_site_parse(const char* text,
                                                    gemma_feature_site* site);
 /* Writes the text of a site, without a terminating 0; see gemma/c_tokens.h for
