@@ -1,6 +1,7 @@
 #include "tools/gemma/pull/http.h"
 
 #include <curl/curl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -30,6 +31,26 @@ constexpr size_t kMaxHeaderBytes = size_t{256} << 10;
 constexpr std::string_view kNetworkCure =
     "check the network (and https_proxy, if you need a proxy), then run the "
     "same command again: what has arrived is kept";
+
+// Where systems have the certificates that they trust.
+constexpr const char* kCertificateFiles[] = {
+    "/etc/ssl/certs/ca-certificates.crt",  // Debian, Ubuntu, Arch
+    "/etc/pki/tls/certs/ca-bundle.crt",    // Fedora, Red Hat
+    "/etc/ssl/ca-bundle.pem",              // openSUSE
+    "/etc/ssl/cert.pem",                   // Alpine
+};
+
+// Sets the system's certificates, if libcurl was built for a system that has
+// them elsewhere, as that of the Python wheel may be.
+void FindCertificates(CURL* easy) {
+  const char* built_in = curl_version_info(CURLVERSION_NOW)->cainfo;
+  if (built_in == nullptr || access(built_in, R_OK) == 0) return;
+  for (const char* file : kCertificateFiles) {
+    if (access(file, R_OK) != 0) continue;
+    curl_easy_setopt(easy, CURLOPT_CAINFO, file);
+    return;
+  }
+}
 
 struct FreeUrl {
   void operator()(CURLU* url) const { curl_url_cleanup(url); }
@@ -243,6 +264,7 @@ absl::StatusOr<HttpResponse> HttpClient::GetOnce(
   curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
   curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, kStallSeconds);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  FindCertificates(easy);
   // After an interrupt, libcurl does not wait for the resolver.
   curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 
