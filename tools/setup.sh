@@ -6,6 +6,7 @@
 #
 #   tools/setup.sh                  everything, for building and testing
 #   tools/setup.sh --release-only   only what a release build needs
+#   tools/setup.sh --wheel          only what tools/python/build.sh needs
 #   tools/setup.sh --clang          also clang, for the presets clang and fuzz
 #   tools/setup.sh --arm            also what the preset arm needs: a compiler for
 #                                   64-bit ARM, an emulator, and build/deps-arm
@@ -19,14 +20,16 @@ root="$(cd "$(dirname "$0")/.." && pwd)"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/gemma"
 
 release_only=0
+wheel=0
 clang=0
 arm=0
 case "${1:-}" in
   "") ;;
   --release-only) release_only=1 ;;
+  --wheel) release_only=1; wheel=1 ;;
   --clang) clang=1 ;;
   --arm) arm=1 ;;
-  *) echo "usage: tools/setup.sh [--release-only|--clang|--arm]"; exit 2 ;;
+  *) echo "usage: tools/setup.sh [--release-only|--wheel|--clang|--arm]"; exit 2 ;;
 esac
 
 # Upstream release archives in Debian 13's source packages: package, version,
@@ -48,6 +51,7 @@ packages=(
   ccache chromium chromium-driver clang-format curl doxygen groff-base libpython3-dev
   python3-jsonschema python3-matplotlib
 )
+((wheel)) && packages+=(libpython3-dev)
 ((clang)) && packages+=(clang-19 libclang-rt-19-dev llvm-19)
 ((arm)) && packages+=(g++-aarch64-linux-gnu qemu-user)
 
@@ -119,10 +123,10 @@ private_sources_list() {
     fail "found no package source for '$codename' in /etc/apt"
 }
 
-# Downloads and unpacks every source into $tmp/<package>.
-fetch_sources() {
-  [[ ! -d $tmp/apt ]] || return 0
-  log "Fetching the sources of Highway and abseil"
+# fetch "PACKAGE VERSION SHA256"... downloads and unpacks sources into
+# $tmp/PACKAGE.
+fetch() {
+  log "Fetching the sources of ${*%% *}"
   local entry package version sha256 found archive
   mkdir -p "$tmp/apt/lists/partial" "$tmp/apt/cache/archives/partial" "$tmp/apt/sources"
   private_sources_list "$tmp/apt/sources"
@@ -136,19 +140,24 @@ fetch_sources() {
   # Other archives of this machine may lack the suite. The check below fails if
   # the sources are missing.
   apt-get "${options[@]}" update -q || true
-  for entry in "${sources[@]}"; do
+  for entry in "$@"; do
     read -r package version sha256 <<<"$entry"
     found="$(apt-cache "${options[@]}" showsrc --only-source "$package" |
       sed -n "s/^Version: \(${version//./\\.}-.*\)/\1/p" | head -n 1)"
     [[ -n $found ]] || fail "$suite has no $package $version"
     (cd "$tmp" && quietly apt-get "${options[@]}" source --only-source \
       --download-only "$package=$found")
-    archive="$(echo "$tmp/${package}_$version".orig.tar.*)"
+    archive="$(echo "$tmp/${package}_$version".orig.tar.[gx]z)"
     echo "$sha256  $archive" | sha256sum --check --quiet ||
       fail "$package $version: the archive has a different SHA-256 than expected"
     mkdir "$tmp/$package"
     tar -xf "$archive" -C "$tmp/$package" --strip-components=1
   done
+}
+
+fetch_sources() {
+  [[ ! -d $tmp/abseil ]] || return 0
+  fetch "${sources[@]}"
   change_abseil
 }
 
@@ -243,6 +252,19 @@ build_arm() {
   build googletest-arm "$tmp/googletest" "$cxx_flags" "$cross"
 }
 
+# libcurl with HTTP alone, for the command in the wheel: Debian's needs some thirty
+# other libraries. It looks for certificates where Debian has them.
+build_curl() {
+  fetch "curl 8.14.1 6766ada7101d292b42b8b15681120acd68effa4a9660935853cf6d61f0d984d4"
+  cp "$tmp/curl/COPYING" "$tmp/curl/LICENSE"
+  build curl "$tmp/curl" "$cxx_flags" -DHTTP_ONLY=ON -DBUILD_CURL_EXE=OFF \
+    -DBUILD_LIBCURL_DOCS=OFF -DBUILD_MISC_DOCS=OFF -DENABLE_CURL_MANUAL=OFF \
+    -DCURL_USE_OPENSSL=ON -DCURL_USE_LIBPSL=OFF -DCURL_USE_LIBSSH2=OFF \
+    -DUSE_NGHTTP2=OFF -DUSE_LIBIDN2=OFF -DCURL_ZLIB=OFF -DCURL_BROTLI=OFF \
+    -DCURL_ZSTD=OFF -DCURL_CA_PATH=none \
+    -DCURL_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt
+}
+
 # provide_python NAME FILE makes build/NAME a link to the Python packages that a
 # file lists, for the machine's Python, as provide does for libraries.
 provide_python() {
@@ -272,7 +294,9 @@ trap 'rm -rf "$tmp"' EXIT
 install_packages
 provide deps build_plain
 ((release_only)) || provide deps-asan build_asan
-((release_only)) || provide_python python tools/python/requirements.txt
+((release_only && !wheel)) || provide_python python tools/python/requirements.txt
 ((release_only)) || provide_python clients tests/clients/requirements.txt
+((wheel)) && provide_python wheel-tools tools/python/wheel_requirements.txt
+((wheel)) && provide curl build_curl
 ((arm)) && CXX=aarch64-linux-gnu-g++ provide deps-arm build_arm
 log "Ready: dependencies are in build/deps"
