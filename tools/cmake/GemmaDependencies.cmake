@@ -1,6 +1,14 @@
 # Finds the dependencies of gemma. tools/setup.sh provides all of them on
 # Debian, abseil and Highway under build/deps.
 
+# A command that has all of its libraries but the system's own runs elsewhere, as
+# in a Python wheel: see tools/python/build.sh.
+option(GEMMA_STATIC_DEPENDENCIES "Link other libraries statically" OFF)
+if(GEMMA_STATIC_DEPENDENCIES)
+  set(OPENSSL_USE_STATIC_LIBS ON)
+  set(ZLIB_USE_STATIC_LIBS ON)
+endif()
+
 find_package(Threads REQUIRED)
 if(NOT GEMMA_KERNELS_ONLY)
   find_package(nlohmann_json 3.11 REQUIRED)
