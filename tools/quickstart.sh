@@ -17,7 +17,7 @@ prompt="${1:-Once upon a time, in a village by the sea, there lived}"
 "$root/tools/setup.sh" --release-only
 (
   cd "$root"
-  cmake --preset release
+  cmake --preset release -DGEMMA_BUILD_PYTHON=OFF
   cmake --build --preset release --target gemma_command
 ) >&2
 model="${GEMMA_MODEL:-$("$root/tools/fetch_model.sh")}"

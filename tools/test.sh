@@ -3,7 +3,8 @@
 # step that fails. tests/README.md explains the steps.
 #
 #   tools/test.sh             all steps: style, dev, tsan, portable, release
-#   tools/test.sh STEP...     some steps, also clang, clients, fuzz, arm and soak
+#   tools/test.sh STEP...     some steps, also clang, clients, python, ray, beam,
+#                             fuzz, arm and soak
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,12 +14,39 @@ step() {
   echo "==> [$((SECONDS / 60)):$((SECONDS % 60)) min] $*"
 }
 
-# build PRESET [CMAKE_BUILD_OPTION...] builds a preset. GEMMA_TEST_SHARDS=4 runs
-# the cases of a test binary in a few processes.
+# build PRESET [CMAKE_BUILD_OPTION...] builds a preset, release with the Python
+# package. GEMMA_TEST_SHARDS=4 runs the cases of a test binary in a few processes.
 build() {
   step "Building: $*"
-  cmake --preset "$1" -DGEMMA_TEST_SHARDS=4
+  local options=(-DGEMMA_TEST_SHARDS=4)
+  [[ $1 != release ]] || options+=(-DGEMMA_BUILD_PYTHON=ON)
+  cmake --preset "$1" "${options[@]}"
   cmake --build --preset "$@"
+}
+
+# environment NAME provides build/NAME-env, a Python environment with the packages
+# of a file of requirements, $2.
+environment() {
+  local env="build/$1-env"
+  if ! cmp --quiet "$2" "$env/installed.txt"; then
+    step "Installing: $1"
+    python3 -m venv --clear "$env"
+    "$env/bin/pip" install --quiet --disable-pip-version-check --requirement "$2"
+    cp "$2" "$env/installed.txt"
+  fi
+}
+
+# python_test NAME runs tests/python/NAME_test.py, with the packages of
+# NAME_requirements.txt.
+python_test() {
+  local python=python3 packages="tests/python/$1_requirements.txt"
+  if [[ -e $packages ]]; then
+    environment "$1" "$packages"
+    python="build/$1-env/bin/python"
+  fi
+  step "Testing: python/$1"
+  PYTHONPATH="$PWD/build/release/python:$PWD/build/python:$PWD/tests/python:$PWD/tests/tools" \
+    "$python" "tests/python/$1_test.py"
 }
 
 run_style() {
@@ -102,15 +130,38 @@ run_clients() {
   build release --target gemma_command
   GEMMA_TEST_MODEL="$(tools/fetch_model.sh)"
   export GEMMA_TEST_MODEL GEMMA_BINARY="$PWD/build/release/gemma"
-  local packages=tests/clients/real_requirements.txt env=build/clients-env
-  if ! cmp --quiet "$packages" "$env/installed.txt"; then
-    step "Installing: clients"
-    python3 -m venv --clear "$env"
-    "$env/bin/pip" install --quiet --disable-pip-version-check --requirement "$packages"
-    cp "$packages" "$env/installed.txt"
-  fi
+  environment clients tests/clients/real_requirements.txt
   step "Testing: clients"
-  "$env/bin/python" tests/clients/real_clients.py
+  build/clients-env/bin/python tests/clients/real_clients.py
+}
+
+# Builds the wheel, and runs all tests of the Python package but those of other
+# engines: in the build, from the installed wheel, of notebooks and of lm_eval.
+run_python() {
+  GEMMA_TEST_MODEL="$(tools/fetch_model.sh)"
+  GEMMA_WHEEL="$(tools/python/build.sh)"
+  build release --target gemma_python gemma_command
+  export GEMMA_TEST_MODEL GEMMA_WHEEL GEMMA_BINARY="$PWD/build/release/gemma"
+  step "Testing: python"
+  ctest --preset all -R '^python/'
+  local name
+  for name in wheel notebooks lm_eval; do python_test "$name"; done
+}
+
+# Runs the Python package on a cluster of Ray, and checks the manifests of
+# Kubernetes.
+run_ray() {
+  build release --target gemma_python gemma_command
+  export GEMMA_BINARY="$PWD/build/release/gemma"
+  python_test ray
+  python_test kubernetes
+}
+
+# Runs the Python package in a pipeline of Beam.
+run_beam() {
+  build release --target gemma_python gemma_command
+  export GEMMA_BINARY="$PWD/build/release/gemma"
+  python_test beam
 }
 
 # Sends many requests to the command over sockets, a third of which their clients
