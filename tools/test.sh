@@ -24,29 +24,25 @@ build() {
   cmake --build --preset "$@"
 }
 
-# environment NAME provides build/NAME-env, a Python environment with the packages
-# of a file of requirements, $2.
+# environment NAME FILE... provides build/NAME-env, a Python environment with the
+# packages of files of requirements, installed one after the other.
 environment() {
-  local env="build/$1-env"
-  if ! cmp --quiet "$2" "$env/installed.txt"; then
-    step "Installing: $1"
-    python3 -m venv --clear "$env"
-    "$env/bin/pip" install --quiet --disable-pip-version-check --requirement "$2"
-    cp "$2" "$env/installed.txt"
-  fi
+  local env="build/$1-env" files=("${@:2}") file
+  cat "${files[@]}" | cmp --quiet - "$env/installed.txt" && return
+  step "Installing: $1"
+  python3 -m venv --clear "$env"
+  for file in "${files[@]}"; do
+    "$env/bin/pip" install --quiet --disable-pip-version-check --requirement "$file"
+  done
+  cat "${files[@]}" >"$env/installed.txt"
 }
 
-# python_test NAME runs tests/python/NAME_test.py, with the packages of
-# NAME_requirements.txt.
+# python_test PYTHON NAME [ARGUMENT...] runs tests/python/NAME_test.py.
 python_test() {
-  local python=python3 packages="tests/python/$1_requirements.txt"
-  if [[ -e $packages ]]; then
-    environment "$1" "$packages"
-    python="build/$1-env/bin/python"
-  fi
-  step "Testing: python/$1"
-  PYTHONPATH="$PWD/build/release/python:$PWD/build/python:$PWD/tests/python:$PWD/tests/tools" \
-    "$python" "tests/python/$1_test.py"
+  step "Testing: python/$2 ${*:3}"
+  local path="$PWD/build/release/python:$PWD/build/python"
+  PYTHONPATH="$path:$PWD/tests/python:$PWD/tests/tools" \
+    GEMMA_BINARY="$PWD/build/release/gemma" "$1" "tests/python/$2_test.py" "${@:3}"
 }
 
 run_style() {
@@ -135,33 +131,42 @@ run_clients() {
   build/clients-env/bin/python tests/clients/real_clients.py
 }
 
-# Builds the wheel, and runs all tests of the Python package but those of other
-# engines: in the build, from the installed wheel, of notebooks and of lm_eval.
+# Builds the wheel, and runs all tests of the Python package but those of Ray,
+# Kubernetes and Beam.
 run_python() {
-  GEMMA_TEST_MODEL="$(tools/fetch_model.sh)"
   GEMMA_WHEEL="$(tools/python/build.sh)"
+  GEMMA_TEST_MODEL="$(tools/fetch_model.sh)"
+  export GEMMA_WHEEL GEMMA_TEST_MODEL
   build release --target gemma_python gemma_command
-  export GEMMA_TEST_MODEL GEMMA_WHEEL GEMMA_BINARY="$PWD/build/release/gemma"
   step "Testing: python"
   ctest --preset all -R '^python/'
-  local name
-  for name in wheel notebooks lm_eval; do python_test "$name"; done
+  python_test python3 wheel
+  environment asgi tests/clients/requirements.txt tests/python/asgi_requirements.txt
+  python_test build/asgi-env/bin/python asgi_servers
+  environment clients tests/clients/real_requirements.txt
+  python_test build/clients-env/bin/python lm_eval
+  environment notebook tests/python/notebook_requirements.txt
+  python_test build/notebook-env/bin/python notebooks
 }
 
-# Runs the Python package on a cluster of Ray, and checks the manifests of
+# Runs the Python package on a cluster of Ray, and checks the manifest for
 # Kubernetes.
 run_ray() {
   build release --target gemma_python gemma_command
-  export GEMMA_BINARY="$PWD/build/release/gemma"
-  python_test ray
-  python_test kubernetes
+  environment ray tests/python/ray_requirements.txt
+  local name
+  for name in ray ray_serve; do python_test build/ray-env/bin/python "$name"; done
+  python_test build/ray-env/bin/python page Ray
+  environment kubernetes tests/python/kubernetes_requirements.txt
+  python_test build/kubernetes-env/bin/python kubernetes
 }
 
-# Runs the Python package in a pipeline of Beam.
+# Runs the Python package in pipelines of Beam.
 run_beam() {
   build release --target gemma_python gemma_command
-  export GEMMA_BINARY="$PWD/build/release/gemma"
-  python_test beam
+  environment beam tests/python/beam_requirements.txt
+  python_test build/beam-env/bin/python beam
+  python_test build/beam-env/bin/python page Beam
 }
 
 # Sends many requests to the command over sockets, a third of which their clients
