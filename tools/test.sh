@@ -156,7 +156,7 @@ run_ray() {
   environment ray tests/python/ray_requirements.txt
   local name
   for name in ray ray_serve; do python_test build/ray-env/bin/python "$name"; done
-  python_test build/ray-env/bin/python page Ray
+  python_test build/ray-env/bin/python page "Ray Data" "Ray Serve"
   environment kubernetes tests/python/kubernetes_requirements.txt
   python_test build/kubernetes-env/bin/python kubernetes
 }
@@ -166,7 +166,7 @@ run_beam() {
   build release --target gemma_python gemma_command
   environment beam tests/python/beam_requirements.txt
   python_test build/beam-env/bin/python beam
-  python_test build/beam-env/bin/python page Beam
+  python_test build/beam-env/bin/python page "Apache Beam"
 }
 
 # Sends many requests to the command over sockets, a third of which their clients

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""Runs the examples of the Python page, tools/python/README.md, on toy models.
+"""Runs the examples of the pages of the Python package on toy models.
 
-  page_test.py          those that need the package alone
-  page_test.py Ray      those of a section that needs other packages
+  page_test.py            those of tools/python/README.md, which need the package alone
+  page_test.py SECTION... those of sections of tools/python/clusters.md, which need Ray or Beam
 
 The examples of a section are one program, as readers would type them.
 """
-import os
 import pathlib
 import re
 import shutil
@@ -17,16 +16,27 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "tools/python/README.md"
+CLUSTERS = ROOT / "tools/python/clusters.md"
 TESTDATA = ROOT / "tests/testdata"
-# Sections whose examples need other packages, which the steps of tools/test.sh install.
-OTHERS = ["Ray", "Beam"]
 # What examples name, and toys of the same kind.
 MODELS = {
+    "model.gguf": "gguf/gemma3_mixed.gguf",
     "gemma-3-1b-it-q4": "gguf/gemma4_chat.gguf",
     "gemma-3-270m": "gguf/gemma3_mixed.gguf",
     "embeddinggemma-300m": "gguf/gemma_embedding.gguf",
     "shieldgemma-2b-q8": "classify/shield.gguf",
     "gemma-scope.npz": "scope/gemma-scope-mixed-pt-res/layer_1/width_16/average_l0_4/params.npz",
+}
+# What an example finds where it runs: a file of prompts, and a cluster with the CPUs that it names.
+BEFORE = {
+    "Ray Data": """\
+import pyarrow, pyarrow.parquet
+pyarrow.parquet.write_table(pyarrow.table({"prompt": ["the cat", "a dog"]}), "prompts.parquet")
+""",
+    "Ray Serve": """\
+import ray
+ray.init(num_cpus=64)
+""",
 }
 SECONDS = 300
 
@@ -55,28 +65,27 @@ def run(program):
 
 class PageTest(unittest.TestCase):
 
-    def runs(self, headings):
-        programs = sections(PAGE.read_text())
-        for heading in headings or programs.keys() - OTHERS:
-            with self.subTest(heading):
-                done = run(programs[heading])
-                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-                self.assertNotIn("Warning", done.stderr)
-
     def test_examples_run(self):
-        self.runs(sys.argv[1:])
+        named = sys.argv[1:]
+        programs = sections((CLUSTERS if named else PAGE).read_text())
+        for heading in named or programs:
+            with self.subTest(heading):
+                done = run(BEFORE.get(heading, "") + programs[heading])
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
-    def test_fails_with_an_example(self):
-        self.assertEqual(run("import libgemma\nlibgemma.LLM('gemma-3-270m').generate(3)").returncode, 1)
+    def test_wrong_examples_fail(self):
+        done = run("import libgemma\nlibgemma.LLM('gemma-3-270m').generate(3)")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("the prompt is 3", done.stderr)
 
     def test_finds_all_examples(self):
-        page = PAGE.read_text()
-        programs = sections(page)
-        self.assertLessEqual(set(OTHERS), programs.keys())
-        # Joined examples are separated by an empty line more.
-        self.assertEqual(sum(program.count("\n") + 1 for program in programs.values()),
-                         sum(1 + example.count("\n") for example in
-                             re.findall(r"^```python$(.*?)^```$", page, re.MULTILINE | re.DOTALL)))
+        for page in (PAGE, CLUSTERS):
+            text = page.read_text()
+            lines = sum(example.count("\n") for example in
+                        re.findall(r"^```python$(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+            # Each example begins with the end of a line, and examples are joined by one.
+            found = sum(program.count("\n") + 1 for program in sections(text).values())
+            self.assertEqual(found, lines, page)
 
 
 if __name__ == "__main__":
