@@ -21,6 +21,9 @@ namespace gemma {
 struct ChoiceScore {
   double log_probability = 0;  // of the whole choice: the sum over its tokens
   std::vector<double> token_log_probabilities;  // one for each token
+  // Whether each token is the most probable one after those before it. At
+  // temperature 0, the answer then begins with this choice.
+  bool is_greedy = true;
 };
 
 // Appends `prompt` to the session, once, and returns the probability that each

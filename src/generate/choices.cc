@@ -28,9 +28,11 @@ absl::Status CheckChoice(const ModelConfig& config, size_t room,
   return absl::OkStatus();
 }
 
-void Add(double log_probability, ChoiceScore& score) {
+void Add(const LogProbabilities& next, TokenId token, ChoiceScore& score) {
+  const double log_probability = next[token];
   score.log_probability += log_probability;
   score.token_log_probabilities.push_back(log_probability);
+  if (token != next.most_probable()) score.is_greedy = false;
 }
 
 }  // namespace
@@ -53,7 +55,7 @@ absl::Status ChoiceScorer::Begin(absl::Span<const float> logits,
   prompt_tokens_ = prompt_tokens;
   const LogProbabilities first(logits);
   for (size_t i = 0; i < choices_.size(); ++i) {
-    Add(first[choices_[i][0]], scores_[i]);
+    Add(first, choices_[i][0], scores_[i]);
   }
   SkipShort();
   return absl::OkStatus();
@@ -76,7 +78,7 @@ absl::Status ChoiceScorer::Took(MatrixView<float> logits) {
     const absl::Span<const float> next(row.data(), row.size());
     ++done_;
     GEMMA_RETURN_IF_ERROR(CheckFinite(next, prompt_tokens_ + done_));
-    Add(LogProbabilities(next)[choice[done_]], scores_[choice_]);
+    Add(LogProbabilities(next), choice[done_], scores_[choice_]);
   }
   if (done_ + 1 < choice.size()) return absl::OkStatus();
   done_ = 0;

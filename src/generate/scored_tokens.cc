@@ -30,7 +30,9 @@ void TokenReporter::Report(TokenId token) {
 
 LogProbabilities::LogProbabilities(absl::Span<const float> logits)
     : logits_(logits) {
-  const double max = *std::max_element(logits.begin(), logits.end());
+  const auto most = std::max_element(logits.begin(), logits.end());
+  most_probable_ = static_cast<TokenId>(most - logits.begin());
+  const double max = *most;
   double sum = 0;
   for (const float logit : logits) sum += std::exp(logit - max);
   log_sum_ = max + std::log(sum);

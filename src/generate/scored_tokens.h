@@ -50,9 +50,12 @@ class LogProbabilities {
   double operator[](TokenId token) const {
     return logits_[static_cast<size_t>(token)] - log_sum_;
   }
+  // Returns the token with the highest logit; the lower one of equals.
+  TokenId most_probable() const { return most_probable_; }
 
  private:
   absl::Span<const float> logits_;
+  TokenId most_probable_;
   double log_sum_;  // log(sum(exp(logits)))
 };
 

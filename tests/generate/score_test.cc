@@ -142,6 +142,37 @@ TEST(Score, TokensSumToOne) {
   EXPECT_NEAR(sum, 1, 1e-9);
 }
 
+TEST(Score, KnowsGreedyChoices) {
+  for (const Toy& toy : AllToys()) {
+    SCOPED_TRACE(toy.name);
+    const Model model = LoadToy(toy);
+    const Tokens prompt = SomeTokens(6, 5);
+    // The most probable tokens, in more pieces than one.
+    Tokens greedy;
+    Session session = NewSession(model, {.max_tokens = 64});
+    auto logits = session.Forward(prompt);
+    for (size_t i = 0; i < 20; ++i) {
+      ASSERT_EQ(ErrorOf(logits.status()), "OK");
+      greedy.push_back(static_cast<TokenId>(
+          std::max_element(logits->begin(), logits->end()) - logits->begin()));
+      logits = session.Forward({&greedy.back(), 1});
+    }
+    const TokenId first = greedy.front();
+    Tokens other_first = greedy, other_last = greedy;
+    other_first.front() = first == 9 ? 10 : 9;
+    other_last.back() = greedy.back() == 9 ? 10 : 9;
+    Session scoring = NewSession(model, {.max_tokens = 64});
+    const auto scores =
+        Score(scoring, prompt,
+              std::vector<Tokens>{greedy, {first}, other_first, other_last});
+    ASSERT_EQ(ErrorOf(scores.status()), "OK");
+    EXPECT_TRUE((*scores)[0].is_greedy);
+    EXPECT_TRUE((*scores)[1].is_greedy);
+    EXPECT_FALSE((*scores)[2].is_greedy);
+    EXPECT_FALSE((*scores)[3].is_greedy);
+  }
+}
+
 TEST(Score, ComputesPromptOnce) {
   for (const Toy& toy : AllToys()) {
     const Model model = LoadToy(toy);

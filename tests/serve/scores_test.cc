@@ -145,6 +145,7 @@ TEST(ScoreRoute, ScoresAsScore) {
     const ServeJson& choice = reply.json["choices"][i];
     EXPECT_EQ(choice["log_probability"].get<double>(),
               (*wanted)[i].log_probability);
+    EXPECT_EQ(choice["is_greedy"].get<bool>(), (*wanted)[i].is_greedy);
     EXPECT_EQ(choice["tokens"].get<std::vector<TokenId>>(), choices[i]);
     EXPECT_EQ(choice["token_log_probabilities"].get<std::vector<double>>(),
               (*wanted)[i].token_log_probabilities);

@@ -30,6 +30,7 @@ std::string ScoresJson(const Served& served,
     const ChoiceScore& score = answer.scores[i];
     json.Object().Member("index", i);
     json.Member("log_probability", score.log_probability);
+    json.Member("is_greedy", score.is_greedy);
     json.Key("tokens").Array();
     for (const TokenId token : choices[i]) json.Value(token);
     json.Close().Key("token_log_probabilities").Array();
