@@ -1,0 +1,176 @@
+"""OpenAI's requests and responses as dictionaries, answered in this process."""
+
+import json
+import threading
+
+from libgemma import _core, _errors
+from libgemma._serving import Serving
+
+# Nobody else waits for this process's memory: only what an answer may hold limits it.
+_NO_LIMIT = 1 << 40
+_HEADERS = [(b"content-type", b"application/json")]
+_CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 413: "INVALID_ARGUMENT",
+          429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
+_STATUSES = {"invalid_request_error": 400, "rate_limit_error": 429}  # of errors in streams
+
+
+class OpenAIMixin:
+    """The methods of LLM with OpenAI's dictionaries: the same fields, answers and errors as those
+    of `gemma serve`. The page of the server lists them."""
+
+    _openai = None  # (Serving, its lock) once a method was called
+    _openai_lock = threading.Lock()
+
+    def create_chat_completion(self, messages, *, stream=False, **fields):
+        """Answers a chat, as POST /v1/chat/completions does.
+
+        messages: a list of dictionaries with "role" and "content".
+        fields: the others of the route, such as max_tokens, temperature, seed, tools,
+            response_format, logprobs, n.
+        Returns the response as a dictionary; with stream, an iterator of its chunks, which may be
+        closed to end the answer. Raises GemmaError, with the server's message and, as `error`, its
+        dictionary; an unknown field is an error.
+        """
+        return self._ask_openai("/v1/chat/completions", stream, {"messages": messages, **fields})
+
+    def create_completion(self, prompt, *, stream=False, **fields):
+        """Continues a text or texts, as POST /v1/completions does.
+
+        prompt: a text, a list of tokens, or a list of these. Else like create_chat_completion.
+        """
+        return self._ask_openai("/v1/completions", stream, {"prompt": prompt, **fields})
+
+    def create_embedding(self, input, **fields):  # pylint: disable=redefined-builtin
+        """Turns texts into vectors, as POST /v1/embeddings does. Needs a model that embeds.
+
+        input: a text, a list of tokens, or a list of these.
+        Returns the response as a dictionary: vectors are at data[i]["embedding"].
+        """
+        return self._ask_openai("/v1/embeddings", False, {"input": input, **fields})
+
+    def _ask_openai(self, path, stream, fields):
+        if stream not in (False, True, None):
+            raise TypeError(f"stream is {stream!r}, wanted True or False")
+        if stream:
+            fields["stream"] = True
+        call = Call(self._openai_server(), path, fields)
+        return call.events() if stream else call.response()
+
+    def _openai_server(self):
+        with self._openai_lock:
+            if self._openai is None:
+                self._check_open()
+                serving = Serving(self, max_queued=1 << 20, max_queued_per_client=1 << 20,
+                                  max_body_bytes=1 << 30, max_stream_bytes=_NO_LIMIT,
+                                  max_waiting_bytes=_NO_LIMIT, max_response_bytes=_NO_LIMIT)
+                serving.open()
+                self._openai = serving
+            return self._openai
+
+    def _close_openai(self):
+        with self._openai_lock:
+            serving, self._openai = self._openai, None
+        if serving is not None:
+            serving.close()
+
+
+class Call:
+    """One request to a Serving. Deleting it ends the request.
+
+    inbox, tag: what announces output; by default an inbox of its own.
+    """
+
+    def __init__(self, serving, path, fields, inbox=None, tag=0):
+        body = json.dumps(fields, allow_nan=False).encode()
+        self._inbox = inbox or _core.Inbox(False)
+        self._exchange = serving.handle(b"POST", path.encode(), _HEADERS, body, "", self._inbox,
+                                        tag)
+        self._status = 0
+        self._is_stream = False
+        self._ended = False
+
+    def _take(self):
+        """Returns the next bytes of the body."""
+        head, body, self._ended = self._exchange.take()
+        if head is not None:
+            self._status, _, self._is_stream = head
+        return body
+
+    def poll(self):
+        """Returns the JSON of the response if it is complete, else None."""
+        body = self._take()
+        if not self._ended:
+            return None
+        value = json.loads(body)  # a response that is no stream comes as a whole
+        if self._status >= 400:
+            raise api_error(self._status, value)
+        return value
+
+    def response(self):
+        """Waits for the response and returns its JSON."""
+        while True:
+            self._inbox.wait()
+            value = self.poll()
+            if value is not None:
+                return value
+
+    def events(self):
+        """Returns an iterator of the chunks of a stream. Raises an error that is known at once."""
+        body = self._take()
+        if self._status >= 400:
+            raise api_error(self._status, json.loads(body))
+        return self._events(body)
+
+    def _events(self, body):
+        try:
+            while True:
+                if body and not self._is_stream:
+                    raise api_error(self._status, json.loads(body))
+                for event in body.split(b"\n\n"):
+                    if event.startswith(b"data: ") and event != b"data: [DONE]":
+                        yield _checked(json.loads(event[6:]))
+                if self._ended:
+                    return
+                self._inbox.wait()
+                body = self._take()
+        finally:
+            self._exchange.close()
+
+
+def _checked(event):
+    """Returns an event of a stream, or raises the error that it is."""
+    if "error" in event:
+        raise api_error(_STATUSES.get(event["error"]["type"], 500), event)
+    return event
+
+
+def ask_all(serving, path, requests, ahead):
+    """Gives (index, response) of many requests, as they end; `ahead` of them run or wait.
+
+    If one fails, its error is raised and the others are cancelled.
+    """
+    inbox = _core.Inbox(False)
+    following = enumerate(requests)
+    running = {}
+    while True:
+        while len(running) < ahead:
+            index, fields = next(following, (None, None))
+            if index is None:
+                break
+            running[index] = Call(serving, path, fields, inbox, index)
+        if not running:
+            return
+        for tag in inbox.wait():
+            value = running[tag].poll() if tag in running else None
+            if value is not None:
+                del running[tag]
+                yield tag, value
+
+
+def api_error(status, value):
+    """Returns the exception of an error response. `status` is HTTP's; `error` the dictionary."""
+    error = value["error"]
+    exception = _errors.make_error(_CODES.get(status, "INTERNAL"), error["message"], "")
+    exception.status = status
+    exception.error = error
+    return exception

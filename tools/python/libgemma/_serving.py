@@ -1,0 +1,96 @@
+"""The protocol core of the server, with its models, in this process."""
+
+import os
+import re
+import threading
+
+from libgemma import _core
+
+
+class Serving:
+    """Models behind OpenAI's API, without sockets. Each model has an engine of its own for it.
+
+    model: an LLM, the path or name of a model, or a dictionary of names to these.
+    guard: a ShieldGemma, which answers /v1/moderations: an LLM, a path, or a pair of a name and
+        one of these.
+    name: the name of a model that is no dictionary; by default that of its file.
+    timeout: the seconds that a request may take, its time in the queue included; 0: no limit.
+    max_queued, max_queued_per_client: the most requests of a model that wait; further ones get
+        status 429. By default 256, and half of all.
+    max_memory: the most bytes of all models together; 0: no limit.
+    options: other fields of ServerOptions (gemma/serve.h), whose names begin with "max_"; and
+        options of LLM for models that are paths.
+    """
+
+    def __init__(self, model, *, guard=None, name=None, timeout=0, max_queued=256,
+                 max_queued_per_client=None, max_memory=0, **options):
+        if isinstance(model, dict):
+            if name is not None:
+                raise TypeError("name is for one model, and the dictionary has names")
+            models = [(each, value, False) for each, value in model.items()]
+        else:
+            models = [(name, model, False)]
+        if guard is not None:
+            guard_name, guard_model = guard if isinstance(guard, tuple) else (None, guard)
+            models.append((guard_name, guard_model, True))
+        server = {each: options.pop(each) for each in list(options) if each in _SERVER_OPTIONS}
+        if options and not any(_is_path(value) for _, value, _ in models):
+            raise TypeError(f"{next(iter(options))} is an option of LLM, and the models are loaded")
+        self._models = models
+        self._load_options = options
+        self._queue = {"max_queued": max_queued, "max_queued_per_client":
+                       max(1, max_queued // 2) if max_queued_per_client is None
+                       else max_queued_per_client}
+        self._server = _core.Server.create(
+            {**server, "max_seconds": timeout, "max_memory_bytes": max_memory})
+        self._loaded = []  # models that this object loaded
+        self._lock = threading.Lock()
+
+    def open(self):
+        """Loads the models and makes the server ready."""
+        for name, model, moderates in self._models:
+            llm = self._load(model) if _is_path(model) else model
+            if moderates:
+                llm.classify("Hello")  # an error if it is no ShieldGemma
+            engine = {**llm._engine_options(), **self._queue}
+            self._server.add(name or name_of(llm), llm._model, engine, moderates=moderates)
+        self._server.open()
+
+    def _load(self, path):
+        from libgemma import LLM  # it uses this module
+        llm = LLM(path, **self._load_options)
+        with self._lock:
+            self._loaded.append(llm)
+        return llm
+
+    def handle(self, *arguments):
+        """Begins a request; see _core.Server.handle."""
+        return self._server.handle(*arguments)
+
+    def drain(self):
+        """From now on, refuses new requests of models. Those that run go on."""
+        self._server.drain()
+
+    def close(self):
+        """Ends all requests, and closes the models that were loaded here."""
+        self._server.close()
+        with self._lock:
+            loaded, self._loaded = self._loaded, []
+        for llm in loaded:
+            llm.close()
+
+
+_SERVER_OPTIONS = ("max_body_bytes", "max_waiting_bytes", "max_stream_bytes", "max_response_bytes",
+                   "max_choices")
+
+
+def _is_path(model):
+    return isinstance(model, (str, os.PathLike))
+
+
+def name_of(llm):
+    """Returns a pulled model's name, or a file's without its ending and the number of a part."""
+    if llm.path != llm.name:
+        return llm.name
+    name = os.path.basename(os.path.normpath(llm.path))
+    return re.sub(r"(-\d{5}-of-\d{5})?\.(gguf|sbs)$", "", name)
