@@ -1,0 +1,390 @@
+"""The server of OpenAI's API as an ASGI application, for uvicorn, hypercorn and other servers.
+
+    # server.py; then: uvicorn server:app
+    from libgemma.asgi import asgi
+    app = asgi("gemma-3-1b-it-q4")
+
+It has the routes of `gemma serve`, except the chat page, and answers with the same bytes. The ASGI
+server owns sockets: TLS, limits of connections and of heads, and times between requests are its
+settings. The application does the rest: it checks hosts, keys, web pages and content types, bounds
+bodies, ends the request of a client that leaves, and never lets a slow reader wait in memory
+without a bound.
+"""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import json
+import logging
+import threading
+import weakref
+
+from libgemma import _core
+from libgemma._access import Access, Problem, Request, read_keys
+from libgemma._serving import Serving
+
+__all__ = ["App", "asgi"]
+
+_log = logging.getLogger("libgemma.asgi")
+_BODIES = 32  # of the largest size, that may arrive at the same time
+_FIXED_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+
+
+def asgi(model, *, api_keys=(), api_key_file=None, no_auth=False, allow_hosts=(), cors=(),
+         max_body=8 << 20, body_timeout=60, write_timeout=30, ping=15, **options):
+    """Returns an ASGI 3 application that serves a model.
+
+    model: an LLM, the path or name of a model, or a dictionary of names to these. A path is loaded
+        when the server starts, in each of its processes, and closed when it ends.
+    api_keys, api_key_file: keys, or a file with one a line, of which a request must have one, as
+        "Authorization: Bearer KEY". Without keys, only requests from this machine are answered.
+    no_auth: without keys, answer all machines.
+    allow_hosts: further names under which clients reach the server; "*": any.
+    cors: origins whose web pages may use the server, as "https://example.com"; "*": all.
+    max_body: the most bytes of a request's body.
+    body_timeout: seconds in which a body must arrive.
+    write_timeout: seconds in which a client may read nothing; then its request ends.
+    ping: seconds without an event after which a stream gets a comment.
+    options: those of Serving: limits of the server, a guard; and those of LLM for paths.
+
+    The application answers 503 until its models are loaded, and after `drain`. It is picklable:
+    with paths, each process loads the models for itself.
+    """
+    if api_key_file is not None and api_keys:
+        raise ValueError("api_keys and api_key_file are both set, wanted one of them")
+    keys = read_keys(api_key_file) if api_key_file is not None else api_keys
+    for name, value in (("max_body", max_body), ("body_timeout", body_timeout),
+                        ("write_timeout", write_timeout), ("ping", ping)):
+        if not value > 0:
+            raise ValueError(f"{name} is {value}, wanted a number above 0")
+    access = Access(keys, no_auth, allow_hosts, cors)
+    return App(model, access, max_body, body_timeout, write_timeout, ping, options)
+
+
+class App:
+    """An ASGI 3 application; see asgi()."""
+
+    def __init__(self, model, access, max_body, body_timeout, write_timeout, ping, options):
+        self._arguments = (model, access, max_body, body_timeout, write_timeout, ping, options)
+        self._access = access
+        self._max_body = max_body
+        self._body_timeout = body_timeout
+        self._write_timeout = write_timeout
+        self._ping = ping
+        self._body_bytes = 0  # of bodies that are arriving
+        self._serving = Serving(model, max_body_bytes=max_body, **options)
+        self._opening = threading.Lock()
+        self._opened = None  # the future of a thread that opens the models
+        # Reading a request takes time in proportion to its size.
+        self._readers = concurrent.futures.ThreadPoolExecutor(2, "libgemma-reader")
+        self._loops = weakref.WeakKeyDictionary()
+
+    def __reduce__(self):
+        return App, self._arguments
+
+    def open(self):
+        """Loads the models in the background, once. Returns a concurrent.futures.Future."""
+        with self._opening:
+            if self._opened is None:
+                self._opened = concurrent.futures.Future()
+                threading.Thread(target=self._open, name="libgemma-open", daemon=True).start()
+            return self._opened
+
+    def _open(self):
+        try:
+            self._serving.open()
+        except BaseException as error:  # pylint: disable=broad-exception-caught
+            _log.error("the models cannot be served: %s", error)
+            self._opened.set_exception(error)
+        else:
+            self._opened.set_result(None)
+
+    def drain(self):
+        """From now on, answers new requests with 503. Those that run go on."""
+        self._serving.drain()
+
+    def close(self):
+        """Ends all requests, and frees the models that the application loaded."""
+        self._serving.close()
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http":
+            self.open()  # in case that the server or the caller has no lifespan events
+            await _Response(self, Request(scope), receive, send).run()
+        elif scope["type"] == "lifespan":
+            await self._run_lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close"})
+        else:
+            raise ValueError(f"the scope is {scope['type']!r}, wanted 'http' or 'lifespan'")
+
+    async def _run_lifespan(self, receive, send):
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                try:
+                    await asyncio.wrap_future(self.open())
+                except Exception as error:  # pylint: disable=broad-exception-caught
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    return
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                self.drain()
+                await asyncio.get_running_loop().run_in_executor(None, self.close)
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    @contextlib.contextmanager
+    def _reserve(self):
+        """Gives a function that counts bytes of a body until the end of the context."""
+        reserved = 0
+
+        def reserve(size):
+            nonlocal reserved
+            reserved += size
+            self._body_bytes += size
+            if self._body_bytes > _BODIES * self._max_body:
+                raise Problem(503, "the server receives too many requests at once", "overloaded",
+                              retry_seconds=1)
+        try:
+            yield reserve
+        finally:
+            self._body_bytes -= reserved
+
+    def _listener(self):
+        loop = asyncio.get_running_loop()
+        listener = self._loops.get(loop)
+        if listener is None:
+            listener = self._loops[loop] = _Listener()
+        return listener
+
+
+class _Listener:
+    """Wakes the tasks of one event loop when their exchanges have output: once for each pass."""
+
+    def __init__(self):
+        self.inbox = _core.Inbox(True)
+        self._events = {}
+        self._last_key = 0
+
+    def add(self):
+        """Returns a key for Server.handle, and an event that is set when the key rings."""
+        if not self._events:
+            asyncio.get_running_loop().add_reader(self.inbox.fileno(), self._on_readable)
+        self._last_key += 1
+        event = self._events[self._last_key] = asyncio.Event()
+        return self._last_key, event
+
+    def remove(self, key):
+        del self._events[key]
+        if not self._events:
+            asyncio.get_running_loop().remove_reader(self.inbox.fileno())
+
+    def _on_readable(self):
+        for key in self.inbox.take():
+            event = self._events.get(key)
+            if event is not None:
+                event.set()
+
+
+class _Gone(Exception):
+    """The client has left."""
+
+
+class _Response:
+    """One request and its response."""
+
+    def __init__(self, app, request, receive, send):
+        self._app = app
+        self._request = request
+        self._receive = receive
+        self._send = send
+        self._only_head = request.method == "HEAD"
+        self._cors = app._access.cors_headers(request)
+        self._loop = asyncio.get_running_loop()
+        self._is_gone = False
+
+    async def run(self):
+        try:
+            client = self._app._access.check(self._request)
+            if self._request.method == "OPTIONS":
+                return await self._reply(204, [(b"allow", b"GET, HEAD, POST, OPTIONS")], b"")
+            with self._app._reserve() as reserve:
+                body = await self._read_body(reserve)
+                await self._answer(client, body)
+        except Problem as problem:
+            body = json.dumps(problem.error(), separators=(",", ":"), ensure_ascii=False).encode()
+            await self._reply(problem.status, problem.headers(), body)
+        except _Gone:
+            pass
+
+    async def _read_body(self, reserve):
+        encoding = self._request.find(b"content-encoding")
+        if encoding and encoding.lower() != "identity":
+            raise Problem(415, "a compressed body is not read")
+        size = self._request.find(b"content-length")
+        most = self._app._max_body
+        if size.isdecimal() and int(size) > most:
+            raise Problem(413, f"the body has {size} bytes, at most {most} are read",
+                          "body_too_large")
+        try:
+            return await asyncio.wait_for(self._receive_all(reserve, most), self._app._body_timeout)
+        except asyncio.TimeoutError:
+            raise Problem(408, "the request did not arrive in time") from None
+
+    async def _receive_all(self, reserve, most):
+        body = bytearray()
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise _Gone
+            piece = message.get("body", b"")
+            reserve(len(piece))
+            body += piece
+            if len(body) > most:
+                raise Problem(413, f"the body has more than {most} bytes", "body_too_large")
+            if not message.get("more_body", False):
+                return bytes(body)
+
+    async def _answer(self, client, body):
+        listener = self._app._listener()
+        key, event = listener.add()
+        exchange = None
+        try:
+            exchange = await self._begin(client, body, listener.inbox, key)
+            watcher = self._loop.create_task(self._watch(event))
+            try:
+                await self._pump(exchange, event)
+            finally:
+                watcher.cancel()
+        finally:
+            listener.remove(key)
+            if exchange is not None:
+                exchange.close()
+
+    async def _begin(self, client, body, inbox, key):
+        request = self._request
+        method = "GET" if self._only_head else request.method
+        arguments = (method.encode(), request.target, request.headers, body, client, inbox, key)
+        if not body:
+            return self._app._serving.handle(*arguments)
+        begin = self._loop.run_in_executor(self._app._readers, self._app._serving.handle,
+                                           *arguments)
+        try:
+            return await asyncio.shield(begin)
+        except asyncio.CancelledError:
+            begin.add_done_callback(lambda done: done.exception() or done.result().close())
+            raise
+
+    async def _watch(self, event):
+        """Waits until the client leaves."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._is_gone = True
+        event.set()
+
+    async def _pump(self, exchange, event):
+        """Writes what comes of the response."""
+        timer = _Timer(exchange, self._app._ping, self._app._write_timeout)
+        status, headers, is_stream = 0, [], False
+        whole = bytearray()
+        try:
+            while True:
+                await event.wait()
+                event.clear()
+                if self._is_gone:
+                    raise _Gone
+                head, body, ended = exchange.take()
+                if head is not None:
+                    status, headers, is_stream = head
+                    if is_stream:
+                        with timer.writing():
+                            await self._begin_response(status, headers)
+                if not is_stream:
+                    whole += body
+                    if ended:
+                        with timer.writing():
+                            await self._reply(status, headers, bytes(whole))
+                        return
+                elif body or ended:
+                    with timer.writing():
+                        await self._send({"type": "http.response.body", "more_body": not ended,
+                                          "body": b"" if self._only_head else body})
+                    if ended:
+                        return
+        except _SlowReader:
+            # The response has no end, so that the ASGI server closes the connection.
+            _log.warning("the client %s reads too slowly", self._request.peer)
+        finally:
+            timer.end()
+
+    async def _begin_response(self, status, headers):
+        headers = [*headers, *self._cors]
+        headers += [header for header in _FIXED_HEADERS if not _has(headers, header[0])]
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def _reply(self, status, headers, body):
+        if status not in (204, 304):
+            headers = [*headers, (b"content-length", str(len(body)).encode())]
+        await self._begin_response(status, headers)
+        await self._send({"type": "http.response.body", "body": b"" if self._only_head else body})
+
+
+def _has(headers, name):
+    return any(each == name for each, _ in headers)
+
+
+class _SlowReader(Exception):
+    """The client reads nothing of its response."""
+
+
+class _Timer:
+    """Adds comments to a stream that is silent, and ends a write that takes too long."""
+
+    def __init__(self, exchange, ping, write_timeout):
+        self._exchange = exchange
+        self._ping = ping
+        self._write_timeout = write_timeout
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._last = self._loop.time()  # when the last write ended, or the pending one began
+        self._is_writing = False
+        self._is_slow = False
+        self._set()
+
+    def _set(self):
+        seconds = self._write_timeout if self._is_writing else self._ping
+        at = max(self._last + seconds, self._loop.time() + min(self._ping, self._write_timeout) / 8)
+        self._handle = self._loop.call_at(at, self._on_time)
+
+    def _on_time(self):
+        passed = self._loop.time() - self._last
+        if self._is_writing and passed >= self._write_timeout:
+            self._is_slow = True
+            self._task.cancel()
+            return
+        if not self._is_writing and passed >= self._ping:
+            self._exchange.ping()
+            self._last = self._loop.time()
+        self._set()
+
+    @contextlib.contextmanager
+    def writing(self):
+        """The time of a write."""
+        self._last = self._loop.time()
+        self._is_writing = True
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not self._is_slow:
+                raise
+            if hasattr(self._task, "uncancel"):  # from Python 3.11
+                self._task.uncancel()
+            raise _SlowReader from None
+        finally:
+            self._is_writing = False
+            self._last = self._loop.time()
+
+    def end(self):
+        self._handle.cancel()
