@@ -134,8 +134,9 @@ class RealTest(unittest.TestCase):
         largest = max(abs(a - b) for i, row in enumerate(wanted)
                       for a, b in zip(found[i], row, strict=True))
         self.assertLessEqual(largest, MOST_NATS)
+        accuracy = result["results"]["gemma_questions"]["acc,none"]
         print(f"lm-eval {lm_eval.__version__}: {len(wanted)} questions, largest difference "
-              f"{largest:.4f} nats, accuracy {result['results']['gemma_questions']['acc,none']:.3f}")
+              f"{largest:.4f} nats, accuracy {accuracy:.3f}")
 
 
 if __name__ == "__main__":

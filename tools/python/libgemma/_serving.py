@@ -41,10 +41,17 @@ class Serving:
         self._queue = {"max_queued": max_queued, "max_queued_per_client":
                        max(1, max_queued // 2) if max_queued_per_client is None
                        else max_queued_per_client}
-        self._server = _core.Server.create(
-            {**server, "max_seconds": timeout, "max_memory_bytes": max_memory})
+        self._server_options = {**server, "max_seconds": timeout, "max_memory_bytes": max_memory}
+        self._made = None  # made at first use, in a process that may be a fork of this one
         self._loaded = []  # models that this object loaded
         self._lock = threading.Lock()
+
+    @property
+    def _server(self):
+        with self._lock:
+            if self._made is None:
+                self._made = _core.Server.create(self._server_options)
+            return self._made
 
     def open(self):
         """Loads the models and makes the server ready."""

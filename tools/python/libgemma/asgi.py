@@ -21,6 +21,7 @@ import weakref
 
 from libgemma import _core
 from libgemma._access import Access, Problem, Request, read_keys
+from libgemma._errors import FailedPreconditionError, ResourceExhaustedError
 from libgemma._serving import Serving
 
 __all__ = ["App", "asgi"]
@@ -106,6 +107,7 @@ class App:
     def close(self):
         """Ends all requests, and frees the models that the application loaded."""
         self._serving.close()
+        self._readers.shutdown(wait=False)
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "http":
@@ -267,15 +269,20 @@ class _Response:
         request = self._request
         method = "GET" if self._only_head else request.method
         arguments = (method.encode(), request.target, request.headers, body, client, inbox, key)
-        if not body:
-            return self._app._serving.handle(*arguments)
-        begin = self._loop.run_in_executor(self._app._readers, self._app._serving.handle,
-                                           *arguments)
         try:
+            if not body:
+                return self._app._serving.handle(*arguments)
+            begin = self._loop.run_in_executor(self._app._readers, self._app._serving.handle,
+                                               *arguments)
             return await asyncio.shield(begin)
         except asyncio.CancelledError:
             begin.add_done_callback(lambda done: done.exception() or done.result().close())
             raise
+        except ResourceExhaustedError:
+            raise Problem(503, "the server has no memory for this request", "overloaded",
+                          retry_seconds=1) from None
+        except FailedPreconditionError as error:
+            raise Problem(503, str(error), "stopped") from None
 
     async def _watch(self, event):
         """Waits until the client leaves."""
@@ -354,9 +361,8 @@ class _Timer:
         self._set()
 
     def _set(self):
-        seconds = self._write_timeout if self._is_writing else self._ping
-        at = max(self._last + seconds, self._loop.time() + min(self._ping, self._write_timeout) / 8)
-        self._handle = self._loop.call_at(at, self._on_time)
+        self._handle = self._loop.call_later(min(self._ping, self._write_timeout) / 4,
+                                             self._on_time)
 
     def _on_time(self):
         passed = self._loop.time() - self._last
