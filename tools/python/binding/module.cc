@@ -15,4 +15,5 @@ NB_MODULE(_core, m) {
   gemma::python::AddModel(m);
   gemma::python::AddAnswer(m);
   gemma::python::AddEngine(m);
+  gemma::python::AddServer(m);
 }

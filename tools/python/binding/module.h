@@ -14,6 +14,7 @@ void AddErrors(nb::module_& m);
 void AddModel(nb::module_& m);
 void AddAnswer(nb::module_& m);
 void AddEngine(nb::module_& m);
+void AddServer(nb::module_& m);
 
 }  // namespace gemma::python
 

@@ -12,6 +12,7 @@ from libgemma._errors import FailedPreconditionError, GemmaError, InvalidArgumen
 from libgemma._forms import read_form, tools_text
 from libgemma._messages import is_chat, read_messages
 from libgemma._names import resolve
+from libgemma._openai import OpenAIMixin
 from libgemma._options import AnswerOptions, check_names, engine_options
 from libgemma._progress import Progress, ProgressOption
 from libgemma._results import Completion, make_completion
@@ -46,7 +47,7 @@ def _is_one(prompts: Any) -> bool:
                                "or a chat, or a list of them")
 
 
-class LLM:
+class LLM(OpenAIMixin):
     """A model of the Gemma family on the CPU, and the engine that computes its requests together.
 
     Any number of threads and event loops may use one LLM at the same time. It is a context
@@ -142,6 +143,7 @@ class LLM:
 
     def close(self) -> None:
         """Cancels all requests, waits until they have ended, and lets the model go."""
+        self._close_openai()
         if not isinstance(self._made_engine, GemmaError):
             self._made_engine.close()
         self._model.close()
