@@ -28,6 +28,8 @@ namespace {
 using namespace nb::literals;
 
 using Headers = std::vector<std::pair<nb::bytes, nb::bytes>>;
+using NamedAutoencoders =
+    std::vector<std::pair<std::string, SparseAutoencoder>>;
 
 std::string StringOf(const nb::bytes& bytes) {
   return std::string(bytes.c_str(), bytes.size());
@@ -66,13 +68,17 @@ Bound<Server> Create(const nb::dict& options) {
 }
 
 void Add(const Bound<Server>& bound, const std::string& name,
-         const BoundModel& model, const nb::dict& options, bool moderates) {
+         const BoundModel& model, const nb::dict& options, bool moderates,
+         const NamedAutoencoders& autoencoders) {
   const std::shared_ptr<Server> server = bound.get();
   ServedModel served = {.name = name, .model = *model.get()};
   Arguments arguments(options);
   served.options = ReadEngineOptions(arguments);
   arguments.RefuseOthers();
   served.moderates = moderates;
+  for (const auto& [its_name, autoencoder] : autoencoders) {
+    served.autoencoders.push_back({its_name, autoencoder});
+  }
   absl::Status status;
   {
     const nb::gil_scoped_release release;
@@ -123,9 +129,9 @@ void AddServer(nb::module_& m) {
                             "OpenAI's API for models, without sockets.")
       .def_static("create", Create, "options"_a, "Returns a server.")
       .def("add", Add, "name"_a, "model"_a, "options"_a, nb::kw_only(),
-           "moderates"_a = false,
+           "moderates"_a = false, "autoencoders"_a = NamedAutoencoders(),
            "Adds a model, with an engine of its own; a ShieldGemma if it "
-           "moderates.")
+           "moderates. autoencoders: pairs of a name and a SparseAutoencoder.")
       .def(
           "open", [](const Bound<Server>& self) { self.get()->Open(); },
           "From now on, requests of models are answered.")

@@ -3,8 +3,10 @@
 import os
 import re
 import threading
+import warnings
 
 from libgemma import _core
+from libgemma._errors import InvalidArgumentError
 
 
 class Serving:
@@ -56,16 +58,20 @@ class Serving:
     def open(self):
         """Loads the models and makes the server ready."""
         for name, model, moderates in self._models:
-            llm = self._load(model) if _is_path(model) else model
+            llm = self._load(model, moderates) if _is_path(model) else model
             if moderates:
-                llm.classify("Hello")  # an error if it is no ShieldGemma
+                _check_guard(llm)
+            autoencoders = [(each, llm.autoencoders[each]) for each in llm._options["autoencoders"]]
             engine = {**llm._engine_options(), **self._queue}
-            self._server.add(name or name_of(llm), llm._model, engine, moderates=moderates)
+            self._server.add(name or name_of(llm), llm._model, engine, moderates=moderates,
+                             autoencoders=autoencoders)
         self._server.open()
 
-    def _load(self, path):
+    def _load(self, path, moderates):
         from libgemma import LLM  # it uses this module
-        llm = LLM(path, **self._load_options)
+        options = {name: value for name, value in self._load_options.items()
+                   if not moderates or name not in _OF_ANSWERS}
+        llm = LLM(path, **options)
         with self._lock:
             self._loaded.append(llm)
         return llm
@@ -89,6 +95,17 @@ class Serving:
 
 _SERVER_OPTIONS = ("max_body_bytes", "max_waiting_bytes", "max_stream_bytes", "max_response_bytes",
                    "max_choices")
+_OF_ANSWERS = ("adapters", "chat_template", "autoencoders")  # options that no guard has
+
+
+def _check_guard(llm):
+    """Raises InvalidArgumentError if a guard is no ShieldGemma."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        try:
+            llm.classify("Hello")
+        except UserWarning as warning:
+            raise InvalidArgumentError(f"the guard is no ShieldGemma: {warning}") from None
 
 
 def _is_path(model):
