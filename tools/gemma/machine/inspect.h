@@ -19,10 +19,6 @@ struct InspectOptions {
   bool all = false;
 };
 
-// Returns the fields of a configuration. Those that differ between layers are
-// lists.
-nlohmann::ordered_json ConfigJson(const ModelConfig& config);
-
 // Returns the turns that the model's chats would have.
 nlohmann::ordered_json ChatTemplateJson(const InspectOptions& options,
                                         const Model& model);

@@ -14,6 +14,7 @@
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/file_type.h"
 #include "tools/gemma/machine/inspect.h"
+#include "tools/gemma/machine/model_json.h"
 #include "tools/gemma/machine/summary.h"
 #include "tools/gemma/pull/resolve.h"
 
