@@ -135,6 +135,7 @@ void WriteModel(const Served& served, int64_t created, JsonWriter& json) {
   json.Member("moderates", served.classifier.has_value());
   const bool chats = !served.embedder.has_value() && served.turns.ok();
   json.Member("chats", chats);
+  json.Member("instruction_tuned", served.model.is_instruction_tuned());
   json.Member("thinks", chats && Thinks(*served.turns));
   json.Member("tool_dialect", ToolDialectName(served.tool_dialect()));
   json.Key("sampling");

@@ -47,6 +47,7 @@ TEST(Server, ListsItsModels) {
   EXPECT_EQ(list.json["data"][0]["id"], "toy");
   EXPECT_EQ(list.json["data"][0]["object"], "model");
   EXPECT_EQ(list.json["data"][0]["max_model_len"], 300);
+  EXPECT_EQ(list.json["data"][0]["instruction_tuned"], true);
   EXPECT_EQ(list.json["data"][0]["thinks"], false);
   EXPECT_EQ(list.json["data"][1]["thinks"], true);
   EXPECT_EQ(list.json["data"][0]["sampling"]["temperature"], 1.0);

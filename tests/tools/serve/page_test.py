@@ -239,6 +239,17 @@ class ChatTest(PageTest):
         self.chat("Again", *answer("x"))
         self.assertNotIn("temperature", self.server.chats()[1])
 
+    def test_base_model_is_announced(self):
+        base = {**MODEL, "id": "base", "instruction_tuned": False}
+        self.server.reset(models=(MODEL, base))
+        self.open()
+        self.browser.wait("return document.querySelectorAll('#model option').length === 2")
+        self.assertTrue(self.browser.run("return document.querySelector('#notice').hidden"))
+        self.browser.type("#model", "base")
+        self.assertIn("base was not tuned to chat", self.browser.run("return document.querySelector('#notice-text').textContent"))
+        self.browser.type("#model", "toy")
+        self.assertTrue(self.browser.run("return document.querySelector('#notice').hidden"))
+
     def test_thoughts_are_folded(self):
         self.open()
         self.chat("Think", chunk({"reasoning_content": "I <i>wonder</i>"}), *answer("Yes"))

@@ -13,7 +13,8 @@ FOLDER = pathlib.Path(__file__).resolve().parents[3] / "tools/gemma/serve/page"
 FILES = {"/" if path.name == "index.html" else f"/page/{path.name}": path for path in FOLDER.iterdir() if path.suffix != ".in"}
 
 MODEL = {"id": "toy", "object": "model", "created": 0, "owned_by": "gemma", "max_model_len": 4096, "embeds": False,
-         "moderates": False, "chats": True, "thinks": False, "sampling": {"temperature": 1, "top_k": 64, "top_p": 0.95}}
+         "moderates": False, "chats": True, "instruction_tuned": True, "thinks": False,
+         "sampling": {"temperature": 1, "top_k": 64, "top_p": 0.95}}
 
 
 def chunk(delta=None, logprobs=None, **choice):

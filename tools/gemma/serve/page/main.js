@@ -153,7 +153,8 @@ function showModels(models) {
 let modelNotice = "";
 
 // Shows the model of the conversation. If the server has it no longer, another
-// takes its place, and a notice says so.
+// takes its place, and a notice says so. Another notice warns of a model that
+// was not tuned to chat.
 function chooseModel() {
   const { conversation } = chat;
   if (modelNotice !== "" && byId("notice-text").textContent === modelNotice) notice("");
@@ -168,6 +169,11 @@ function chooseModel() {
     }
   }
   byId("model").value = conversation.model;
+  const model = chat.modelOf(conversation.model);
+  if (model && !model.instruction_tuned && byId("notice").hidden) {
+    modelNotice = `${model.id} was not tuned to chat: it continues texts, and its answers may not fit the questions.`;
+    notice(modelNotice);
+  }
 }
 
 // Whether the server and the settings are ready for a request. If not, the page
