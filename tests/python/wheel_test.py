@@ -130,6 +130,18 @@ class WheelTest(unittest.TestCase):
             for library in needed:
                 self.assertRegex(library, f"^{SYSTEM}$", file)
 
+    def test_command_needs_nothing_newer(self):
+        """auditwheel examines modules alone: the command must need no newer symbols of the system."""
+        newest = {}
+        for file in (self.module, self.command):
+            symbols = re.findall(r"(GLIBC|GLIBCXX|CXXABI)_([0-9.]+)", run("objdump", "-T", file))
+            self.assertTrue(symbols)
+            for library, version in symbols:
+                found = newest.setdefault(file, {})
+                found[library] = max(found.get(library, []), [int(part) for part in version.split(".")])
+        for library, version in newest[self.command].items():
+            self.assertLessEqual(version, newest[self.module][library], library)
+
     def test_runs_on_each_python(self):
         pythons = [sys.executable, *other_pythons()]
         answers = set()
