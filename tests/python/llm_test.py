@@ -309,8 +309,8 @@ class Life(unittest.TestCase):
                 call()
 
     def test_close_cancels_requests(self):
-        llm = load(context=100000)
-        stream = llm.stream("Hi", min_tokens=90000, max_tokens=90000)
+        llm = load(context=32768)
+        stream = llm.stream("Hi", min_tokens=30000, max_tokens=30000)
         next(stream)
         llm.close()
         list(stream)

@@ -236,7 +236,7 @@ class Async(StreamTest):
             with self.assertRaises(libgemma.InvalidArgumentError):
                 self.llm.astream("Hi", top_p=9)
             with self.assertRaises(libgemma.InvalidArgumentError):
-                await self.llm.agenerate(["Hi"] * 30 + [[9999999]], min_tokens=90000)
+                await self.llm.agenerate(["Hi"] * 3 + [[9999999]], **ENDLESS)
 
         asyncio.run(main())
         wait_until(lambda: self.llm._engine.snapshot()["running"] == 0)

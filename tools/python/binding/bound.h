@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "tools/python/binding/errors.h"
+#include "tools/python/binding/gil.h"
 
 namespace gemma::python {
 
@@ -58,7 +59,7 @@ class Bound {
     Birth birth;
     void operator()(T* value) const {
       if (birth.forked()) return;
-      const nanobind::gil_scoped_release release;
+      const WithoutGil release;
       delete value;
     }
   };

@@ -21,6 +21,7 @@
 #include "tools/python/binding/bound.h"
 #include "tools/python/binding/engine_options.h"
 #include "tools/python/binding/errors.h"
+#include "tools/python/binding/gil.h"
 #include "tools/python/binding/inbox.h"
 #include "tools/python/binding/model.h"
 #include "tools/python/binding/module.h"
@@ -41,7 +42,7 @@ Bound<Engine> Create(const BoundModel& model, const nb::dict& options) {
   const std::shared_ptr<Model> held = model.get();
   std::optional<absl::StatusOr<Engine>> made;
   {
-    const nb::gil_scoped_release release;
+    const WithoutGil release;
     made = Engine::Create(*held, engine);
   }
   return Bound<Engine>("the engine", ValueOrThrow(*std::move(made)));
@@ -173,7 +174,7 @@ Answer Submit(const Bound<Engine>& self, const BoundModel& model,
   request.options.grammar = grammar;
   const auto state = std::make_shared<AnswerState>(wish, inbox, tag);
   {
-    const nb::gil_scoped_release release;
+    const WithoutGil release;
     ThrowIfError(state->Start(*engine, *ValueOrThrow(held->tokenizer()),
                               std::move(request)));
   }
@@ -207,7 +208,7 @@ Grammar Compile(const Bound<Engine>& self, const nb::dict& options) {
   const std::shared_ptr<Engine> engine = self.get();
   Arguments arguments(options);
   const GrammarSource source = ReadSource(arguments);
-  const nb::gil_scoped_release release;
+  const WithoutGil release;
   return ValueOrThrow(engine->Compile(source));
 }
 
@@ -266,7 +267,7 @@ void AddEngine(nb::module_& m) {
           "matches",
           [](const Grammar& self, const nb::str& text) {
             const std::string utf8 = Utf8(text);
-            const nb::gil_scoped_release release;
+            const WithoutGil release;
             return ValueOrThrow(self.Matches(utf8));
           },
           "text"_a, "Returns whether the set contains the text.")

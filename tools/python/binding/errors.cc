@@ -3,6 +3,7 @@
 #include <string>
 
 #include "gemma/error_reason.h"
+#include "tools/python/binding/gil.h"
 #include "tools/python/binding/module.h"
 #include "tools/python/binding/text.h"
 
@@ -63,7 +64,8 @@ void SetError(const absl::Status& status) {
 }  // namespace
 
 void AddErrors(nb::module_& m) {
-  (void)m;
+  m.def("end_threads", &EndThreads,
+        "Called when Python ends: other threads do not come back from C++.");
   nb::register_exception_translator([](const std::exception_ptr& error, void*) {
     try {
       std::rethrow_exception(error);

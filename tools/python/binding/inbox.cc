@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "tools/python/binding/errors.h"
+#include "tools/python/binding/gil.h"
 
 namespace gemma::python {
 namespace {
@@ -64,7 +65,7 @@ std::vector<uint64_t> Inbox::Wait(std::optional<double> seconds) const {
   const Clock::time_point begin = Clock::now();
   while (true) {
     {
-      const nanobind::gil_scoped_release release;
+      const WithoutGil release;
       std::unique_lock lock(state_->mutex);
       Clock::duration pause = kSignalPause;
       if (seconds.has_value()) {

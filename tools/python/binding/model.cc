@@ -23,6 +23,7 @@
 #include "tools/python/binding/arguments.h"
 #include "tools/python/binding/bound.h"
 #include "tools/python/binding/errors.h"
+#include "tools/python/binding/gil.h"
 #include "tools/python/binding/module.h"
 #include "tools/python/binding/text.h"
 
@@ -129,7 +130,7 @@ BoundModel Load(const nb::bytes& path, const nb::dict& options,
   load.progress = [&watcher](const LoadProgress& at) { return watcher(at); };
   std::optional<absl::StatusOr<Model>> model;
   {
-    const nb::gil_scoped_release release;
+    const WithoutGil release;
     model = Model::Load(name, std::move(load));
   }
   watcher.Rethrow();
@@ -145,7 +146,7 @@ std::vector<TokenId> Tokenize(const BoundModel& self, const nb::str& text,
                               bool parse_control, bool bos) {
   const std::shared_ptr<Model> model = self.get();
   const std::string utf8 = Utf8(text);
-  const nb::gil_scoped_release release;
+  const WithoutGil release;
   std::vector<TokenId> tokens = ValueOrThrow(TokenizerOf(*model).Encode(
       utf8, parse_control ? ControlTokens::kParse : ControlTokens::kAsText));
   // A text may write BOS itself, as those of templates do.
@@ -167,7 +168,7 @@ std::vector<TokenId> ChatTokens(const BoundModel& self,
                                 const std::string& tools,
                                 std::optional<bool> thinking) {
   const std::shared_ptr<Model> model = self.get();
-  const nb::gil_scoped_release release;
+  const WithoutGil release;
   const ChatTemplate turns = ValueOrThrow(model->chat_template());
   return ValueOrThrow(turns.Render(messages, {tools, thinking}));
 }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import random
+import weakref
 from typing import Any, Iterable, Mapping, Sequence, Union, overload
 
 from libgemma import _core
@@ -34,6 +36,17 @@ _DEFAULT_CONTEXT = 4096
 _MODEL_OPTIONS = ("threads", "decode_threads", "activations", "deterministic", "prefill_chunk",
                   "adapters", "chat_template", "quantize", "recurrent_window")
 _ENGINE_OPTIONS = ("context", "cache", "sequences", "reuse_bytes", "memory", "max_queued")
+
+
+# Those that are open. Python ends threads in places where C++ cannot end, so engines end first.
+_open: "weakref.WeakSet[LLM]" = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for llm in list(_open):
+        llm.close()
+    _core.end_threads()
 
 
 def _is_one(prompts: Any) -> bool:
@@ -112,6 +125,7 @@ class LLM(OpenAIMixin):
                                            shown.function)
         self._made_engine: _core.Engine | GemmaError = self._make_engine()
         self._random = random.SystemRandom()
+        _open.add(self)
 
     def _chosen(self, names: Iterable[str]) -> dict[str, Any]:
         return {name: self._options[name] for name in names}
