@@ -9,8 +9,9 @@ requests have the same number of tokens and keep no caches, so that every turn c
   python_overhead.py gemma-3-270m.gguf                     one generate; 32 streams of 64 tokens; 7 pairs
   python_overhead.py gemma-3-270m.gguf --tokens 256 --streams 8
 
-Prints medians and the range of the pairs, and how often the engine woke the event loop. Needs the package on
-PYTHONPATH: build/release/python:build/python.
+Prints medians and the range of the pairs; how often the engine woke the event loop; and the processor time of the
+loop's thread, for each token and as a part of that of all threads, which other programs on the machine change little.
+Needs the package on PYTHONPATH: build/release/python:build/python.
 """
 import argparse
 import asyncio
@@ -76,23 +77,27 @@ def count_wakes(counts):
 
 
 def measure_streams(llm, prompts, options, pairs):
-    """Returns what the streams took over one generate, as a part of it, for each pair; and wake-ups for each pass."""
+    """Returns what the streams took over one generate, as a part of it, for each pair; and what the event loop did."""
     counts = {"wakes": 0}
     count_wakes(counts)
-    shares, passes = [], 0
+    shares, passes, loop, process = [], 0, 0.0, 0.0
     for index in range(pairs):
         calls = [lambda: [answer.tokens for answer in llm.generate(prompts, **options)],
                  lambda: asyncio.run(stream_all(llm, prompts, options))]
         seconds, tokens = {}, {}
         for which in (0, 1) if index % 2 == 0 else (1, 0):
-            before = llm._engine.snapshot()["passes"]
+            before = llm._engine.snapshot()["passes"], time.thread_time(), time.process_time()
             seconds[which], tokens[which] = seconds_of(calls[which])
             if which == 1:
-                passes += llm._engine.snapshot()["passes"] - before
+                passes += llm._engine.snapshot()["passes"] - before[0]
+                loop += time.thread_time() - before[1]
+                process += time.process_time() - before[2]
         if tokens[0] != tokens[1]:
             raise SystemExit("the streams have other tokens than generate")
         shares.append(seconds[1] / seconds[0] - 1)
-    return shares, counts["wakes"] / passes
+    num_tokens = pairs * sum(map(len, tokens[1]))
+    return shares, {"wakes_per_pass": counts["wakes"] / passes, "microseconds_per_token": 1e6 * loop / num_tokens,
+                    "share_of_processor": loop / process}
 
 
 def summary(shares):
@@ -109,8 +114,8 @@ def main():
                    for begin in range(0, STRIDE * arguments.streams, STRIDE)]
         llm.generate(prompts[0], **options)  # the first passes allocate memory
         one = measure_generate(llm, prompts[0], options, arguments.pairs)
-        many, wakes = measure_streams(llm, prompts, options, arguments.pairs)
-    print(json.dumps({"generate": summary(one), "astream": summary(many), "wakes_per_pass": wakes}, indent=1))
+        many, loop = measure_streams(llm, prompts, options, arguments.pairs)
+    print(json.dumps({"generate": summary(one), "astream": summary(many), "loop": loop}, indent=1))
 
 
 if __name__ == "__main__":
