@@ -1,8 +1,10 @@
 """LLM: its numbers are those of the command, its options, forms, errors and names."""
+import io
 import json
 import os
 import pathlib
 import pickle
+import sys
 import tempfile
 import unittest
 from unittest import mock
@@ -150,7 +152,8 @@ class Options(unittest.TestCase):
                             ("stop_tokens", [1 << 40]), ("logprobs", "yes"), ("timeout", -1),
                             ("timeout", float("nan")), ("logit_bias", [1]),
                             ("logit_bias", {"no such piece at all": 1}), ("logit_bias", {-1: 1}),
-                            ("logit_bias", {3: "x"}), ("client", 5)):
+                            ("logit_bias", {3: "x"}), ("client", 5), ("raw", "no"),
+                            ("thinking", "no")):
             with self.subTest(name=name, value=value):
                 self.refused(name, **{name: value})
 
@@ -196,6 +199,8 @@ class Options(unittest.TestCase):
 
     def test_prompts_must_fit(self):
         self.refused("the prompt is", "wanted a text", prompt=5)
+        for prompt in ({"role": "user", "content": "Hi"}, b"Hi", {"a", "b"}, None):
+            self.refused("the prompt is", "wanted a text", prompt=prompt)
         self.refused("the prompt is empty", prompt=" ")
         self.refused("token 1 of", prompt=[2, "x"])
         self.refused("token 1 of the prompt is 9999999", prompt=[2, 9999999])
@@ -347,6 +352,37 @@ class Life(unittest.TestCase):
                          progress=lambda done, total: calls.append((done, total)))
         self.assertEqual(calls[-1], (20, 20))
         self.assertEqual(calls, sorted(calls))
+
+    def test_progress_bars(self):
+        class Bar:
+            made = []
+
+            def __init__(self, total, desc, unit, unit_scale):
+                self.made.append(self)
+                self.total, self.desc, self.n = total, desc, 0
+
+            def update(self, count):
+                self.n += count
+
+            def close(self):
+                self.desc += " closed"
+
+        with mock.patch.dict(sys.modules, {"tqdm.auto": mock.Mock(tqdm=Bar),
+                                           "tqdm": mock.Mock()}):
+            with load(progress=True) as llm:
+                llm.generate(["Hi"] * 3, max_tokens=1, progress=True)
+        self.assertEqual([(bar.desc, bar.n == bar.total) for bar in Bar.made],
+                         [("loading closed", True), ("answering closed", True)])
+
+    def test_no_terminal_no_line(self):
+        for is_terminal in (True, False):
+            stream = io.StringIO()
+            stream.isatty = lambda: is_terminal
+            with mock.patch.dict(sys.modules, {"tqdm.auto": None}):
+                with mock.patch("sys.stderr", stream):
+                    load(progress=True).close()
+            self.assertEqual("loading 100 %" in stream.getvalue(), is_terminal)
+            self.assertEqual(bool(stream.getvalue()), is_terminal)
 
     def test_pickles_path_and_options(self):
         with load(context=50, sequences=3) as llm:

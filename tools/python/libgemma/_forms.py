@@ -81,6 +81,4 @@ def read_form(options: Mapping[str, Any], dialect: str) -> dict[str, Any] | None
         return {"kind": "regex", "text": options["regex"]}
     if name == "choices":
         return {"kind": "choices", "choices": options["choices"]}
-    if options["json"] is not True:
-        raise InvalidArgumentError(f"json is {options['json']!r:.100}, wanted True or False")
     return {"kind": "json"}

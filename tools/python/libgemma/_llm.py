@@ -7,6 +7,7 @@ import atexit
 import os
 import random
 import weakref
+from collections.abc import Set
 from typing import Any, Iterable, Mapping, Sequence, Union, overload
 
 from libgemma import _core
@@ -53,7 +54,7 @@ def _is_one(prompts: Any) -> bool:
     """Returns whether this is one prompt, not a list of them."""
     if isinstance(prompts, str) or is_chat(prompts):
         return True
-    if isinstance(prompts, Iterable):
+    if isinstance(prompts, Iterable) and not isinstance(prompts, (Mapping, Set, bytes, bytearray)):
         first = next(iter(prompts), None) if isinstance(prompts, Sequence) else None
         return hasattr(prompts, "dtype") or isinstance(first, int)
     raise InvalidArgumentError(f"the prompt is {prompts!r:.100}, wanted a text, a list of tokens "
@@ -111,7 +112,7 @@ class LLM(OpenAIMixin):
             "sequences": sequences, "cache": cache, "activations": activations,
             "deterministic": deterministic, "prefill_chunk": prefill_chunk,
             "adapters": [(os.path.abspath(file), scale) for file, scale in pairs],
-            "chat_template": None if chat_template is None else os.fspath(chat_template),
+            "chat_template": _template(chat_template),
             "quantize": quantize, "recurrent_window": recurrent_window, "reuse_bytes": reuse_bytes,
             "memory": memory, "max_queued": max_queued, "simd": simd,
             "autoencoders": {name: os.path.abspath(file)
@@ -376,6 +377,13 @@ class LLM(OpenAIMixin):
 
     async def _complete(self, prompt: Prompt, options: Mapping[str, Any]) -> Completion:
         return await complete(lambda inbox, tag: self._submit(prompt, options, inbox, tag, False))
+
+
+def _template(template: str | os.PathLike[str] | None) -> str | None:
+    """Returns a word, or the path of a file, which comes first."""
+    if template is None:
+        return None
+    return os.path.abspath(template) if os.path.exists(template) else os.fspath(template)
 
 
 def _load(path: str, options: dict[str, Any]) -> LLM:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import Any, Callable, Mapping, Sequence, TypedDict, Union
 
+from libgemma._errors import InvalidArgumentError
+
 
 class AnswerOptions(TypedDict, total=False):
     """How to answer. generate, chat, stream, astream and agenerate take these as keywords.
@@ -49,12 +51,16 @@ class AnswerOptions(TypedDict, total=False):
 PROMPT_OPTIONS = frozenset(("raw", "parse_control", "system", "tools", "tool_choice",
                             "parallel_tool_calls", "thinking", "schema", "regex", "choices", "json",
                             "steer", "tap"))
+_BOOLEANS = frozenset(("raw", "parse_control", "parallel_tool_calls", "thinking", "json"))
 _ALL = AnswerOptions.__annotations__.keys()
 
 
 def check_names(options: Mapping[str, Any], function: str) -> None:
-    """TypeError, as for any function, if an option has another name."""
-    for name in options:
+    """TypeError, as for any function, if an option has another name. InvalidArgumentError if one
+    is neither True nor False but should be."""
+    for name, value in options.items():
+        if name in _BOOLEANS and value is not None and not isinstance(value, bool):
+            raise InvalidArgumentError(f"{name} is {value!r:.100}, wanted True or False")
         if name in _ALL:
             continue
         near = difflib.get_close_matches(name, _ALL, 1)
