@@ -99,11 +99,11 @@ TEST_F(CClassifier, ProbabilitiesEqualClassifier) {
 
 TEST_F(CClassifier, BadInputStopsNone) {
   gemma_classifier_options options = Initialized(gemma_classifier_options_init);
-  options.max_tokens = 300;
+  options.max_tokens = 4000;
   options.wording = GEMMA_SHIELD_EXAMPLE_CODE;
   gemma_classifier* small = nullptr;
   ASSERT_EQ(gemma_classifier_create(toy_.model, &options, &small), GEMMA_OK);
-  const std::string longer(2000, 'x');
+  const std::string longer(4000, 'x');
   const gemma_classifier_input inputs[] = {
       {TextOfC("hello"), {nullptr, 0}},
       {{longer.data(), longer.size()}, {nullptr, 0}},
@@ -117,7 +117,7 @@ TEST_F(CClassifier, BadInputStopsNone) {
   EXPECT_EQ(statuses[1], GEMMA_OUT_OF_RANGE);
   EXPECT_EQ(statuses[2], GEMMA_OK);
   auto same = Classifier::Create(
-      toy_.same, {.wording = ShieldWording::kExampleCode, .max_tokens = 300});
+      toy_.same, {.wording = ShieldWording::kExampleCode, .max_tokens = 4000});
   ASSERT_TRUE(same.ok());
   const auto first = same->Classify({"hello", std::nullopt}, ShieldPolicies());
   const auto last = same->Classify({"the cat", "hello"}, ShieldPolicies());

@@ -151,7 +151,7 @@ TEST(CGrammar, ChatsEnforceTools) {
       << gemma_last_error();
   ASSERT_EQ(gemma_answer_num_calls(answer), 1u);
   EXPECT_STREQ(gemma_answer_call_tool(answer, 0), "add");
-  EXPECT_THAT(gemma_answer_call_arguments(answer, 0),
+  EXPECT_THAT(std::string(gemma_answer_call_arguments(answer, 0)),
               ::testing::AnyOf(R"({"a":1})", R"({"a":2})"));
 
   gemma_compiled_grammar* none = nullptr;
