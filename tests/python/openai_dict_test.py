@@ -172,7 +172,7 @@ class RunningTest(unittest.TestCase):
     def test_chat_toys(self):
         with libgemma.LLM(CHAT_TOY, threads=1) as llm:
             answer = llm.create_chat_completion(CAT, max_tokens=2)
-        self.assertEqual(answer["model"], "gemma3")
+        self.assertEqual(answer["model"], "gemma4_chat")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from command import TESTDATA, CommandTest  # noqa: E402
 from serving import (LONG, NAME, NEVER_ENDS, SECONDS, TOY, Client, Serving,  # noqa: E402
                      completion, endless, request)
 
-CHAT_TOY = TESTDATA / "models" / "gemma3"
+CHAT_TOY = TESTDATA / "gguf" / "gemma4_chat.gguf"
 EMBEDDER = TESTDATA / "gguf" / "gemma_embedding.gguf"
 _OWN = [(rb'"(id|call_id)":"[^"]*"', rb'"\1":"-"'), (rb'"created":\d+', b'"created":0'),
         (rb'"(\w*time\w*|\w*seconds\w*|\w*_ms)":[-+.e\d]+', rb'"\1":0')]

@@ -40,7 +40,7 @@ nb::bytes BytesOf(const std::string& text) {
 
 // Returns (head or None, bytes of the body, whether the response has ended);
 // head is (status, headers, whether it is a stream).
-nb::tuple Take(const Bound<Exchange>& exchange) {
+nb::tuple TakeOutput(const Bound<Exchange>& exchange) {
   const Exchange::Output output = exchange.get()->Take();
   nb::object head = nb::none();
   if (output.has_head) {
@@ -53,7 +53,7 @@ nb::tuple Take(const Bound<Exchange>& exchange) {
   return nb::make_tuple(head, BytesOf(output.body), output.ended);
 }
 
-Bound<Server> Create(const nb::dict& options) {
+Bound<Server> CreateServer(const nb::dict& options) {
   Arguments arguments(options);
   ServerOptions server;
   arguments.Read("max_body_bytes", &server.max_body_bytes);
@@ -67,9 +67,9 @@ Bound<Server> Create(const nb::dict& options) {
   return Bound<Server>("the server", ValueOrThrow(Server::Create(server)));
 }
 
-void Add(const Bound<Server>& bound, const std::string& name,
-         const BoundModel& model, const nb::dict& options, bool moderates,
-         const NamedAutoencoders& autoencoders) {
+void AddServed(const Bound<Server>& bound, const std::string& name,
+               const BoundModel& model, const nb::dict& options, bool moderates,
+               const NamedAutoencoders& autoencoders) {
   const std::shared_ptr<Server> server = bound.get();
   ServedModel served = {.name = name, .model = *model.get()};
   Arguments arguments(options);
@@ -87,10 +87,11 @@ void Add(const Bound<Server>& bound, const std::string& name,
   ThrowIfError(std::move(status));
 }
 
-Bound<Exchange> Handle(const Bound<Server>& bound, const nb::bytes& method,
-                       const nb::bytes& target, const Headers& headers,
-                       const nb::bytes& body, const nb::str& client,
-                       const Inbox& inbox, uint64_t tag) {
+Bound<Exchange> HandleRequest(const Bound<Server>& bound,
+                              const nb::bytes& method, const nb::bytes& target,
+                              const Headers& headers, const nb::bytes& body,
+                              const nb::str& client, const Inbox& inbox,
+                              uint64_t tag) {
   const std::shared_ptr<Server> server = bound.get();
   HttpRequest request;
   request.method = StringOf(method);
@@ -111,7 +112,7 @@ Bound<Exchange> Handle(const Bound<Server>& bound, const nb::bytes& method,
 
 void AddExchange(nb::module_& m) {
   nb::class_<Bound<Exchange>>(m, "Exchange", "A request and its response.")
-      .def("take", Take,
+      .def("take", TakeOutput,
            "Returns what has come of the response since the last call: (head, "
            "body, ended). head is None or, once, (status, headers, is_stream); "
            "body and headers are bytes.")
@@ -127,8 +128,8 @@ void AddServer(nb::module_& m) {
   AddExchange(m);
   nb::class_<Bound<Server>>(m, "Server",
                             "OpenAI's API for models, without sockets.")
-      .def_static("create", Create, "options"_a, "Returns a server.")
-      .def("add", Add, "name"_a, "model"_a, "options"_a, nb::kw_only(),
+      .def_static("create", CreateServer, "options"_a, "Returns a server.")
+      .def("add", AddServed, "name"_a, "model"_a, "options"_a, nb::kw_only(),
            "moderates"_a = false, "autoencoders"_a = NamedAutoencoders(),
            "Adds a model, with an engine of its own; a ShieldGemma if it "
            "moderates. autoencoders: pairs of a name and a SparseAutoencoder.")
@@ -138,8 +139,8 @@ void AddServer(nb::module_& m) {
       .def(
           "drain", [](const Bound<Server>& self) { self.get()->Drain(); },
           "From now on, new requests of models are refused.")
-      .def("handle", Handle, "method"_a, "target"_a, "headers"_a, "body"_a,
-           "client"_a, "inbox"_a, "tag"_a,
+      .def("handle", HandleRequest, "method"_a, "target"_a, "headers"_a,
+           "body"_a, "client"_a, "inbox"_a, "tag"_a,
            "Begins a request and returns its Exchange. The inbox gets the tag "
            "whenever Exchange.take has something to return.")
       .def("close", &Bound<Server>::Close,
