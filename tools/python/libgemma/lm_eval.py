@@ -140,7 +140,8 @@ class GemmaLM(TemplateLM):
     def _generation(self, context, settings):
         """Returns the fields of a request for /v1/completions."""
         settings = normalize_gen_kwargs(settings, self._max_gen_toks)
-        del settings["do_sample"]  # without it, the temperature is 0
+        if not settings.pop("do_sample"):
+            settings["temperature"] = 0.0
         fields = {"prompt": self.tok_encode(context), "max_tokens": settings.pop("max_gen_toks"),
                   "stop": [text for text in settings.pop("until") if text], "seed": 0}
         for name in list(settings):
