@@ -9,9 +9,11 @@ from libgemma._options import AnswerOptions
 from libgemma._results import (Completion, Piece, Times, TokenLogprob, TokenProbability, ToolCall,
                                ToolCallPiece)
 from libgemma._streams import AsyncStream, Stream
+from libgemma.llama import Llama
 
 __all__ = [
     "LLM",
+    "Llama",
     "AnswerOptions",
     "AsyncStream",
     "Completion",

@@ -16,7 +16,11 @@ _STATUSES = {"invalid_request_error": 400, "rate_limit_error": 429}  # of errors
 
 class OpenAIMixin:
     """The methods of LLM with OpenAI's dictionaries: the same fields, answers and errors as those
-    of `gemma serve`. The page of the server lists them."""
+    of `gemma serve`. The page of the server lists them.
+
+    They share the model with the other methods, and have an engine of their own, made at the first
+    call: `memory` and `reuse_bytes` limit each of the two.
+    """
 
     _openai = None  # (Serving, its lock) once a method was called
     _openai_lock = threading.Lock()
