@@ -17,6 +17,7 @@
 #include "tools/python/binding/bound.h"
 #include "tools/python/binding/engine_options.h"
 #include "tools/python/binding/errors.h"
+#include "tools/python/binding/gil.h"
 #include "tools/python/binding/inbox.h"
 #include "tools/python/binding/model.h"
 #include "tools/python/binding/module.h"
@@ -81,7 +82,7 @@ void AddServed(const Bound<Server>& bound, const std::string& name,
   }
   absl::Status status;
   {
-    const nb::gil_scoped_release release;
+    const WithoutGil release;
     status = server->Add(std::move(served));
   }
   ThrowIfError(std::move(status));
@@ -103,7 +104,7 @@ Bound<Exchange> HandleRequest(const Bound<Server>& bound,
   request.client = Utf8(client);
   std::optional<absl::StatusOr<Exchange>> exchange;
   {
-    const nb::gil_scoped_release release;
+    const WithoutGil release;
     exchange =
         server->Handle(std::move(request), [inbox, tag] { inbox.Put(tag); });
   }
