@@ -278,6 +278,16 @@ class Forms(unittest.TestCase):
             self.assertEqual([call.name for call in answer.tool_calls], ["weather"])
             self.assertEqual(list(answer.tool_calls[0].parsed_arguments()), ["city"])
 
+    def test_cut_calls_are_no_text(self):
+        chat = [{"role": "user", "content": "Hi"}]
+        options = {"tools": [WEATHER], "tool_choice": "required", "seed": 3, "max_tokens": 9}
+        answer = self.llm.chat(chat, **options)
+        self.assertEqual((answer.finish_reason, answer.text, answer.tool_calls),
+                         ("length", "", []))
+        pieces = list(self.llm.stream(chat, **options).pieces())
+        self.assertEqual(pieces[-1].completion.tokens, answer.tokens)
+        self.assertEqual("".join(piece.text for piece in pieces), "")
+
     def test_results_of_tools(self):
         chat = [{"role": "user", "content": "Hi"},
                 {"role": "assistant", "content": None, "tool_calls": [

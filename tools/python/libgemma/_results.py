@@ -71,7 +71,8 @@ class Completion:
     prompt_tokens: the number of tokens of the prompt that were read.
     cached_tokens: those of them that other requests had computed.
     seed: gives the same answer again.
-    logprobs: one entry for each token, and for nothing else; None unless asked for.
+    logprobs: one entry for each token; None unless asked for.
+    tool_calls: those that are complete. One that was cut short is only in `tokens`.
     """
 
     text: str
