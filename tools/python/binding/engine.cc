@@ -25,6 +25,7 @@
 #include "tools/python/binding/inbox.h"
 #include "tools/python/binding/model.h"
 #include "tools/python/binding/module.h"
+#include "tools/python/binding/tap.h"
 #include "tools/python/binding/text.h"
 
 namespace gemma::python {
@@ -161,7 +162,7 @@ AnswerWish ReadWish(Arguments& arguments, GenerateOptions* options) {
 
 Answer Submit(const Bound<Engine>& self, const BoundModel& model,
               const Inbox& inbox, uint64_t tag, const nb::object& prompt,
-              const nb::dict& options, const Grammar* grammar) {
+              const nb::dict& options, const Grammar* grammar, const Tap* tap) {
   const std::shared_ptr<Engine> engine = self.get();
   const std::shared_ptr<Model> held = model.get();
   Arguments arguments(options);
@@ -169,8 +170,13 @@ Answer Submit(const Bound<Engine>& self, const BoundModel& model,
   request.prompt = Tokens("the prompt", prompt);
   request.options = ReadOptions(*held, arguments);
   arguments.Read("client", &request.client);
-  const AnswerWish wish = ReadWish(arguments, &request.options);
+  AnswerWish wish = ReadWish(arguments, &request.options);
   arguments.RefuseOthers();
+  if (tap != nullptr) {
+    ActiveTap active = tap->Activate(*held);
+    request.tap = std::move(active.function);
+    wish.before_error = [error = active.error] { ThrowTapError(error); };
+  }
   request.options.grammar = grammar;
   const auto state = std::make_shared<AnswerState>(wish, inbox, tag);
   {
@@ -278,6 +284,7 @@ void AddEngine(nb::module_& m) {
                   "Creates an engine, which shares the model.")
       .def("submit", Submit, "model"_a, "inbox"_a, "tag"_a, "prompt"_a,
            "options"_a, "grammar"_a.none() = nb::none(),
+           "tap"_a.none() = nb::none(),
            "Queues a request, which announces itself in the inbox.")
       .def("compile", Compile, "options"_a,
            "Returns the grammar of a source. The engine keeps grammars.")

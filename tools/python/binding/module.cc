@@ -14,6 +14,8 @@ NB_MODULE(_core, m) {
   gemma::python::AddErrors(m);
   gemma::python::AddModel(m);
   gemma::python::AddAnswer(m);
+  gemma::python::AddFeatures(m);
+  gemma::python::AddTap(m);
   gemma::python::AddEngine(m);
   gemma::python::AddServer(m);
 }
