@@ -18,4 +18,5 @@ NB_MODULE(_core, m) {
   gemma::python::AddTap(m);
   gemma::python::AddEngine(m);
   gemma::python::AddServer(m);
+  gemma::python::AddSession(m);
 }

@@ -15,6 +15,7 @@ void AddModel(nb::module_& m);
 void AddAnswer(nb::module_& m);
 void AddEngine(nb::module_& m);
 void AddServer(nb::module_& m);
+void AddSession(nb::module_& m);
 void AddTap(nb::module_& m);
 void AddFeatures(nb::module_& m);
 
