@@ -19,4 +19,5 @@ NB_MODULE(_core, m) {
   gemma::python::AddEngine(m);
   gemma::python::AddServer(m);
   gemma::python::AddSession(m);
+  gemma::python::AddMeasure(m);
 }

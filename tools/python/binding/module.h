@@ -18,6 +18,7 @@ void AddServer(nb::module_& m);
 void AddSession(nb::module_& m);
 void AddTap(nb::module_& m);
 void AddFeatures(nb::module_& m);
+void AddMeasure(nb::module_& m);
 
 }  // namespace gemma::python
 
