@@ -20,4 +20,5 @@ NB_MODULE(_core, m) {
   gemma::python::AddServer(m);
   gemma::python::AddSession(m);
   gemma::python::AddMeasure(m);
+  gemma::python::AddFiles(m);
 }

@@ -19,6 +19,7 @@ void AddSession(nb::module_& m);
 void AddTap(nb::module_& m);
 void AddFeatures(nb::module_& m);
 void AddMeasure(nb::module_& m);
+void AddFiles(nb::module_& m);
 
 }  // namespace gemma::python
 
