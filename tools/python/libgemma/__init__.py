@@ -1,23 +1,29 @@
 """Runs Google's Gemma models on the CPU."""
 
-from libgemma._core import __version__
+from libgemma._core import (ChoiceScore, Classifier, Embedder, Policy, Session, SparseAutoencoder,
+                            Steer, Tap, TapSite, __version__, forward_batch, shield_policies)
 from libgemma._errors import (DataLossError, FailedPreconditionError, GemmaError,
                               InvalidArgumentError, NotFoundError, OutOfRangeError,
                               PermissionDeniedError, ResourceExhaustedError, UnimplementedError)
+from libgemma._files import inspect, quantize
 from libgemma._llm import LLM
 from libgemma._options import AnswerOptions
 from libgemma._results import (Completion, Piece, Times, TokenLogprob, TokenProbability, ToolCall,
                                ToolCallPiece)
 from libgemma._streams import AsyncStream, Stream
 from libgemma.llama import Llama
+from libgemma._taps import TokenFeatures, load_autoencoder
 
 __all__ = [
     "LLM",
     "Llama",
     "AnswerOptions",
     "AsyncStream",
+    "ChoiceScore",
+    "Classifier",
     "Completion",
     "DataLossError",
+    "Embedder",
     "FailedPreconditionError",
     "GemmaError",
     "InvalidArgumentError",
@@ -25,13 +31,25 @@ __all__ = [
     "OutOfRangeError",
     "PermissionDeniedError",
     "Piece",
+    "Policy",
     "ResourceExhaustedError",
+    "Session",
+    "SparseAutoencoder",
+    "Steer",
     "Stream",
+    "Tap",
+    "TapSite",
     "Times",
+    "TokenFeatures",
     "TokenLogprob",
     "TokenProbability",
     "ToolCall",
     "ToolCallPiece",
     "UnimplementedError",
+    "forward_batch",
+    "inspect",
+    "load_autoencoder",
+    "quantize",
+    "shield_policies",
     "__version__",
 ]

@@ -13,6 +13,7 @@ from typing import Any, Iterable, Mapping, Sequence, Union, overload
 from libgemma import _core
 from libgemma._errors import FailedPreconditionError, GemmaError, InvalidArgumentError
 from libgemma._forms import read_form, tools_text
+from libgemma._measure import MeasureMixin
 from libgemma._messages import is_chat, read_messages
 from libgemma._names import resolve
 from libgemma._openai import OpenAIMixin
@@ -20,6 +21,7 @@ from libgemma._options import AnswerOptions, check_names, engine_options
 from libgemma._progress import Progress, ProgressOption
 from libgemma._results import Completion, make_completion
 from libgemma._streams import AsyncStream, Stream, complete
+from libgemma._taps import TapsMixin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def _is_one(prompts: Any) -> bool:
                                "or a chat, or a list of them")
 
 
-class LLM(OpenAIMixin):
+class LLM(MeasureMixin, OpenAIMixin, TapsMixin):
     """A model of the Gemma family on the CPU, and the engine that computes its requests together.
 
     Any number of threads and event loops may use one LLM at the same time. It is a context
@@ -161,6 +163,7 @@ class LLM(OpenAIMixin):
         self._close_openai()
         if not isinstance(self._made_engine, GemmaError):
             self._made_engine.close()
+        self._drop_classifiers()
         self._model.close()
 
     @property
