@@ -16,7 +16,7 @@ from command import TESTDATA, CommandTest
 
 NOTEBOOKS = pathlib.Path(__file__).resolve().parents[2] / "tools/python/notebooks"
 MODEL = TESTDATA / "gguf/gemma3_mixed.gguf"
-SOURCE = TESTDATA / "gguf/gemma3.gguf"
+SOURCE = TESTDATA / "classify/shield.gguf"  # float16, with a tokenizer
 SAE = TESTDATA / "scope/gemma-scope-mixed-pt-res/layer_1/width_16/average_l0_4/params.npz"
 SECONDS = 600  # for a cell: only a notebook that hangs takes as long
 
@@ -28,7 +28,10 @@ class NotebookTest(CommandTest):
         nbformat.validate(notebook)
         for cell in notebook.cells:
             self.assertFalse(cell.get("outputs"), "a notebook is kept without outputs")
-        variables = {**os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        # The kernel has a folder of its own.
+        paths = os.pathsep.join(map(os.path.abspath, os.environ["PYTHONPATH"].split(os.pathsep)))
+        variables = {**os.environ, "PYTHONPATH": paths,
+                     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
                      **{key: str(value) for key, value in variables.items()}}
         client = nbclient.NotebookClient(notebook, timeout=SECONDS, kernel_name="python3",
                                          resources={"metadata": {"path": str(self.folder)}})
