@@ -47,7 +47,7 @@ class NotebookTest(CommandTest):
 
     def test_features_over_layers(self):
         text, pictures = self.run_notebook(
-            "features.ipynb", MODEL=MODEL, AUTOENCODERS=f"{SAE}:res@0,{SAE},{SAE}:res@2")
+            "features.ipynb", MODEL=MODEL, AUTOENCODERS=f"{SAE}:embedding,{SAE}:res@0,{SAE}")
         self.assertEqual(pictures, 6)
         report = json.loads(self.succeeds(
             "scope", MODEL, "The quick brown fox jumps over the lazy dog. It was not what you have.",
