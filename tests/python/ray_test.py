@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+"""libgemma.ray on a cluster of two nodes on this machine: every row once, even if a node is killed,
+with the bits of one process.
+
+Needs tests/python/ray_requirements.txt.
+"""
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import numpy
+import pyarrow
+import pyarrow.parquet
+import ray
+import ray.data
+
+import ray_cluster
+from ray_cluster import NEVER_ENDS, ROOT, TESTDATA, TOY
+
+import libgemma
+import libgemma.ray
+
+EMBEDDER = str(TESTDATA / "gguf" / "gemma_embedding.gguf")
+SHIELD = str(TESTDATA / "classify" / "shield.gguf")
+EXAMPLES = ROOT / "tools" / "python" / "examples"
+WORDS = "the cat model was for a is of it time".split()
+PROMPTS = [" ".join(WORDS[number % 10:]) + f" {number}" for number in range(48)]
+SAMPLING = {"max_tokens": 12, "seed": 7}
+LONG_SAMPLING = {"max_tokens": 400, "seed": 7,
+                 "logit_bias": {int(token): bias for token, bias in NEVER_ENDS.items()}}
+TOO_LONG = "cat " * 500
+
+
+def numbered(values):
+    return [{"id": number, "prompt": value} for number, value in enumerate(values)]
+
+
+def in_order(rows):
+    return sorted(rows, key=lambda row: row["id"])
+
+
+def dataset(rows, path, task, blocks=8, batch_size=4, actors=1, **options):
+    """The rows, with what models make of the column `prompt`, beginning with so many actors."""
+    pool = libgemma.ray.pool(batch_size=batch_size)
+    pool["compute"].initial_size = actors
+    return ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
+        libgemma.ray.Rows, fn_constructor_args=(path, task),
+        fn_constructor_kwargs={"column": "prompt", **options},
+        **pool)
+
+
+def mapped(rows, *arguments, **options):
+    return in_order(dataset(rows, *arguments, **options).take_all())
+
+
+def vectors_of(rows):
+    return numpy.array([row["embedding"] for row in rows], numpy.float32)
+
+
+def pages_of(path):
+    """The resident and the proportional kB of a file's pages, in each process that maps it."""
+    found = {}
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            text = (process / "smaps").read_text()
+        except OSError:
+            continue
+        sizes = [0, 0]
+        for part in re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", text, flags=re.MULTILINE):
+            if str(path) in part.split("\n", 1)[0]:
+                for place, name in enumerate(("Rss", "Pss")):
+                    sizes[place] += int(re.search(rf"^{name}: +(\d+) kB", part, re.MULTILINE)[1])
+        if sizes[0]:
+            found[process.name] = sizes
+    return found
+
+
+class RowsTest(unittest.TestCase):
+    def check(self, rows, prompts, sampling, path=TOY):
+        """Each row came once, with the answer of one process."""
+        self.assertEqual([row["id"] for row in rows], list(range(len(prompts))))
+        with libgemma.LLM(path, threads=1) as llm:
+            wanted = [(done.text, done.finish_reason, done.prompt_tokens, len(done.tokens),
+                       done.seed) for done in llm.generate(prompts, **sampling)]
+        self.assertEqual([(row["answer"], row["finish_reason"], row["prompt_tokens"],
+                           row["answer_tokens"], row["seed"]) for row in rows], wanted)
+
+
+class RayDataTest(RowsTest):
+    """Both nodes compute."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = ray_cluster.start()
+        cls.addClassCleanup(cls.cluster.shutdown)
+        ray.init(address=cls.cluster.address, log_to_driver=False)
+        cls.addClassCleanup(ray.shutdown)
+
+    def test_rows_equal_one_process(self):
+        rows = mapped(numbered(PROMPTS), TOY, "generate", arguments=SAMPLING)
+        self.check(rows, PROMPTS, SAMPLING)
+
+    def test_chats_and_tokens(self):
+        chat = [{"role": "user", "content": "the cat"}, {"role": "assistant", "content": "was"},
+                {"role": "user", "content": "for a time"}]
+        tokens = [2, 17, 4, 99]
+        chats = mapped(numbered([chat, chat[:1]]), TOY, "generate", arguments=SAMPLING)
+        rows = mapped(numbered([tokens]), TOY, "generate", arguments=SAMPLING)
+        with libgemma.LLM(TOY, threads=1) as llm:
+            self.assertEqual([row["answer"] for row in chats],
+                             [done.text for done in llm.chat([chat, chat[:1]], **SAMPLING)])
+            self.assertEqual(rows[0]["answer"], llm.generate(tokens, **SAMPLING).text)
+
+    def test_refused_rows_have_errors(self):
+        prompts = PROMPTS[:6] + [TOO_LONG] + PROMPTS[6:9]
+        rows = mapped(numbered(prompts), TOY, "generate", arguments=SAMPLING,
+                      options={"context": 64}, errors="column")
+        self.assertEqual([row["id"] for row in rows if row["error"]], [6])
+        self.assertIsNone(rows[6]["answer"])
+        self.assertIn("64", rows[6]["error"])
+        del rows[6]
+        for number, row in enumerate(rows):
+            row["id"] = number
+        self.check(rows, PROMPTS[:9], SAMPLING)
+
+    def test_refused_row_ends_job(self):
+        with self.assertRaisesRegex(Exception, "64"):
+            mapped(numbered([TOO_LONG]), TOY, "generate", options={"context": 64})
+
+    def test_wrong_column_is_named(self):
+        with self.assertRaisesRegex(Exception, "no column 'text', only id, prompt"):
+            mapped(numbered(PROMPTS), TOY, "generate", column="text")
+
+    def test_embeddings_equal_one_process(self):
+        rows = mapped(numbered(PROMPTS), EMBEDDER, "embed")
+        with libgemma.LLM(EMBEDDER, threads=1) as llm:
+            numpy.testing.assert_array_equal(vectors_of(rows), llm.embed(PROMPTS))
+
+    def test_policies_equal_one_process(self):
+        turns = [row | {"reply": "it is" if row["id"] % 2 else None}
+                 for row in numbered(PROMPTS[:6])]
+        rows = mapped(turns, SHIELD, "classify", response_column="reply")
+        with libgemma.LLM(SHIELD, threads=1) as llm:
+            wanted = llm.classify([(turn["prompt"], turn["reply"]) if turn["reply"]
+                                   else turn["prompt"] for turn in turns])
+        self.assertEqual([{name: row[name] for name in wanted[0]} for row in rows], wanted)
+
+    def test_scores_equal_one_process(self):
+        choices = ["cat", "a time"]
+        rows = mapped(numbered(PROMPTS[:6]), TOY, "score", arguments={"choices": choices})
+        with libgemma.LLM(TOY, threads=1) as llm:
+            self.assertEqual([row["log_probabilities"] for row in rows],
+                             [llm.score(prompt, choices) for prompt in PROMPTS[:6]])
+
+    def test_actors_share_weights(self):
+        """Two actors map the file, and have its pages in memory once."""
+        actor = ray.remote(num_cpus=1)(libgemma.ray.Rows)
+        batch = pyarrow.table({"prompt": PROMPTS[:4]})
+        with tempfile.TemporaryDirectory() as folder:
+            packed = f"{folder}/packed.gguf"
+            libgemma.quantize(TOY, packed, "q8")
+            actors = [actor.remote(packed, "generate", column="prompt", arguments=SAMPLING)
+                      for _ in range(2)]
+            tables = ray.get([each.__call__.remote(batch) for each in actors])
+            self.assertEqual(tables[0], tables[1])
+            seen = pages_of(packed)
+            for each in actors:
+                ray.kill(each)
+        self.assertEqual(len(seen), 2)
+        resident, shared = (sum(sizes[place] for sizes in seen.values()) for place in (0, 1))
+        print(f"two actors map {resident} kB, and share {shared} kB", file=sys.stderr)
+        self.assertLess(shared, 0.75 * resident)
+
+
+class LostNodeTest(RowsTest):
+    def test_killed_node_loses_nothing(self):
+        cluster = ray_cluster.start()
+        self.addCleanup(cluster.shutdown)
+        ray.init(address=cluster.address, log_to_driver=False)
+        self.addCleanup(ray.shutdown)
+        rows, killed_at = [], None
+        with tempfile.TemporaryDirectory() as folder:
+            packed = f"{folder}/packed.gguf"
+            libgemma.quantize(TOY, packed, "q8")
+            for row in dataset(numbered(PROMPTS), packed, "generate", blocks=24, batch_size=2,
+                               actors=2, arguments=LONG_SAMPLING).iter_rows():
+                rows.append(row)
+                if killed_at is None and len(pages_of(packed)) == 2:  # both nodes compute
+                    killed_at = len(rows)
+                    cluster.remove_node(cluster.second, allow_graceful=False)
+            self.assertIsNotNone(killed_at, "only one node computed")
+            print(f"killed a node after {killed_at} of {len(rows)} rows", file=sys.stderr)
+            self.check(in_order(rows), PROMPTS, LONG_SAMPLING, packed)
+
+
+class ExamplesTest(unittest.TestCase):
+    """The examples in tools/python/examples, with this machine as the only node."""
+
+    def run_example(self, name, model, *options):
+        with tempfile.TemporaryDirectory() as folder:
+            table = pyarrow.table({"id": range(8), "text": PROMPTS[:8]})
+            pyarrow.parquet.write_table(table, f"{folder}/in.parquet")
+            subprocess.run([sys.executable, EXAMPLES / name, model, f"{folder}/in.parquet",
+                            f"{folder}/out", *options], check=True)
+            return in_order(pyarrow.parquet.read_table(f"{folder}/out").to_pylist())
+
+    def test_embed_parquet(self):
+        rows = self.run_example("embed_parquet.py", EMBEDDER, "--dimensions", "16")
+        with libgemma.LLM(EMBEDDER) as llm:
+            numpy.testing.assert_array_equal(vectors_of(rows),
+                                             llm.embed(PROMPTS[:8], dimensions=16))
+
+    def test_shieldgemma_parquet(self):
+        rows = self.run_example("shieldgemma_parquet.py", SHIELD)
+        with libgemma.LLM(SHIELD) as llm:
+            wanted = llm.classify(PROMPTS[:8])
+        self.assertEqual([{name: row[name] for name in wanted[0]} for row in rows], wanted)
+        self.assertTrue(all(row["error"] is None for row in rows))
+
+
+if __name__ == "__main__":
+    unittest.main()
