@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""The door of a server on Ray, with replicas that the tests play: what it passes on, and what it
+answers itself. Needs no cluster, and tests/python/ray_requirements.txt.
+"""
+import asyncio
+import json
+import unittest
+
+from ray.exceptions import RayError
+from ray.serve.exceptions import BackPressureError
+
+from libgemma.ray.door import Passage
+from libgemma.ray.metrics import merged
+from libgemma.ray.routing import prompt_key
+
+START = {"type": "http.response.start", "status": 200,
+         "headers": [(b"content-type", b"text/plain")]}
+STREAM = {**START, "headers": [(b"content-type", b"text/event-stream")]}
+BODY = {"type": "http.response.body", "body": b"a 1\n"}
+PIECE = {**BODY, "more_body": True}
+
+
+class RoutingTest(unittest.TestCase):
+    """Keys of requests, and pages of metrics, without a cluster."""
+
+    @staticmethod
+    def key(**fields):
+        return prompt_key(json.dumps(fields).encode())
+
+    def test_chats_keep_their_key(self):
+        chat = [{"role": "system", "content": "be short"}, {"role": "user", "content": "the cat"}]
+        key = self.key(messages=chat)
+        more = [{"role": "assistant", "content": "was"}, {"role": "user", "content": "is"}]
+        self.assertEqual(self.key(messages=chat + more, temperature=0), key)
+        self.assertNotEqual(self.key(messages=chat[:1] + more[1:]), key)
+
+    def test_beginnings_make_keys(self):
+        text = "the cat " * 1000
+        self.assertEqual(self.key(prompt=text + "a"), self.key(prompt=text + "b"))
+        self.assertNotEqual(self.key(prompt="a" + text), self.key(prompt="b" + text))
+        self.assertEqual(self.key(prompt=[2] * 300 + [3]), self.key(prompt=[[2] * 300 + [4], [5]]))
+        self.assertEqual(self.key(prompt=text, prompt_cache_key="k"),
+                         self.key(messages=[], prompt_cache_key="k"))
+
+    def test_strange_bodies_have_no_key(self):
+        for body in (b"", b"\xff", b"[" * 100000, b"7", b"[]", b"{}", b'{"messages": 7}',
+                     b'{"prompt": {"a": 1}}', b'{"prompt": []}', b'{"prompt_cache_key": 7}'):
+            self.assertEqual(prompt_key(body), "", body[:20])
+
+    def test_pages_are_merged(self):
+        page = ('# HELP a x\n# TYPE a gauge\na{model="m"} 1\n# HELP b y\n# TYPE b counter\nb %d\n')
+        self.assertEqual(merged({"r": page % 2, "s": page % 3}), """\
+# HELP a x
+# TYPE a gauge
+a{replica="r",model="m"} 1
+a{replica="s",model="m"} 1
+# HELP b y
+# TYPE b counter
+b{replica="r"} 2
+b{replica="s"} 3
+""")
+
+
+class Replicas:
+    """A handle: each call yields `lists` of messages, raises `error`, or else waits for ever."""
+
+    def __init__(self, *lists, error=None, pages=()):
+        self.lists, self.error, self.pages = lists, error, pages
+        self.calls, self.cancelled = [], asyncio.Event()
+        self.waits = not lists or lists[-1][-1].get("more_body", False)
+
+    def options(self, **options):
+        assert options == {"stream": True, "method_name": "respond"}
+        return self
+
+    def remote(self, scope, body, key):
+        self.calls.append((scope, body, key))
+        return self
+
+    def cancel(self):
+        self.cancelled.set()
+
+    async def __aiter__(self):
+        for messages in self.lists:
+            yield messages
+        if self.error:
+            raise self.error
+        if self.waits:
+            await asyncio.Event().wait()
+
+    def broadcast(self, method, scope):
+        assert method == "metrics" and scope["path"] == "/metrics"
+        return self
+
+    async def results_async(self):
+        return self.pages
+
+
+async def ask(replicas, body=b"{}", path="/v1/completions", leaves=False):
+    """Returns the messages that the client gets."""
+    received = [{"type": "http.request", "body": body[:1], "more_body": True},
+                {"type": "http.request", "body": body[1:]}]
+    sent = []
+
+    async def receive():
+        if received:
+            return received.pop(0)
+        if not leaves:
+            await asyncio.Event().wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET" if path == "/metrics" else "POST", "path": path,
+             "headers": [], "app": object()}
+    await asyncio.wait_for(Passage(replicas, 1000)(scope, receive, send), 60)
+    return sent
+
+
+class DoorTest(unittest.IsolatedAsyncioTestCase):
+    def check_refusal(self, sent, status, code):
+        start, body = sent
+        self.assertEqual((start["status"], json.loads(body["body"])["error"]["code"]),
+                         (status, code))
+        return dict(start["headers"])
+
+    async def test_messages_pass_with_key(self):
+        replicas = Replicas([START, PIECE], [BODY])
+        body = b'{"prompt": "the cat"}'
+        self.assertEqual(await ask(replicas, body), [START, PIECE, BODY])
+        (scope, passed, key), = replicas.calls
+        self.assertEqual((passed, key), (body, prompt_key(body)))
+        self.assertNotIn("app", scope)
+
+    async def test_client_gone_cancels(self):
+        for lists in ((), ([STREAM, PIECE],)):
+            replicas = Replicas(*lists)
+            await ask(replicas, leaves=True)
+            await asyncio.wait_for(replicas.cancelled.wait(), 60)
+
+    async def test_back_pressure_is_429(self):
+        error = BackPressureError(num_queued_requests=1, max_queued_requests=1)
+        headers = self.check_refusal(await ask(Replicas(error=error)), 429, "queue_full")
+        self.assertEqual(headers[b"retry-after"], b"1")
+
+    async def test_lost_replica_is_503(self):
+        self.check_refusal(await ask(Replicas(error=RayError("lost"))), 503, "stopped")
+
+    async def test_broken_stream_has_error(self):
+        sent = await ask(Replicas([STREAM, PIECE], error=RayError("lost")))
+        self.assertEqual(sent[:2], [STREAM, PIECE])
+        event, = sent[2:]
+        self.assertFalse(event.get("more_body", False))
+        text = event["body"].decode()
+        self.assertTrue(text.startswith("data: ") and text.endswith("\n\n"))
+        self.assertEqual(json.loads(text.removeprefix("data: "))["error"]["code"], "stopped")
+
+    async def test_broken_response_has_no_end(self):
+        with self.assertRaisesRegex(Exception, "lost"):
+            await ask(Replicas([START, PIECE], error=RayError("lost")))
+
+    async def test_large_bodies_are_413(self):
+        replicas = Replicas()
+        self.check_refusal(await ask(replicas, b"a" * 1001), 413, "body_too_large")
+        self.assertEqual(replicas.calls, [])
+
+    async def test_metrics_name_the_replicas(self):
+        sent = await ask(Replicas(pages=[("r", [START, BODY]), ("s", [START, PIECE, BODY])]),
+                         path="/metrics")
+        self.assertEqual(sent[1]["body"], b'a{replica="r"} 1\na{replica="s"} 1\n' +
+                         b'a{replica="s"} 1\n')
+        self.assertIn((b"content-length", b"%d" % len(sent[1]["body"])), sent[0]["headers"])
+
+    async def test_refused_metrics_stay_refused(self):
+        refused = {**START, "status": 403}
+        sent = await ask(Replicas(pages=[("r", [refused, BODY])]), path="/metrics")
+        self.assertEqual(sent, [refused, BODY])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,100 @@
+"""Which replica gets a request: the one that has read the beginning of its prompt before."""
+
+import collections
+import hashlib
+import json
+
+from ray.serve.request_router import RequestRouter
+
+# What decides about a prompt's place. Less text would bring unrelated prompts together, and more
+# would part those that share an instruction of usual length.
+_CHARACTERS = 1024
+_TOKENS = 256
+
+
+def prompt_key(body):
+    """Returns a text that is the same for requests that belong on one replica. "": any will do.
+
+    body: the bytes of a request, which is not trusted.
+    The key is the request's prompt_cache_key, or else the beginning of its prompt: of a chat, up to
+    the first message of the user, so that a chat that goes on keeps its key.
+    """
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(fields, dict):
+        return ""
+    named = fields.get("prompt_cache_key")
+    if isinstance(named, str) and named:
+        return "key " + named
+    beginning = _beginning(fields)
+    if not beginning:
+        return ""
+    return f"prompt {fields.get('model')!r} {beginning}"
+
+
+def _beginning(fields):
+    messages = fields.get("messages")
+    if isinstance(messages, list) and messages:
+        first = []
+        for message in messages:
+            first.append(message)
+            if not isinstance(message, dict) or message.get("role") == "user":
+                break
+        return json.dumps(first)[:_CHARACTERS]
+    for name in ("prompt", "input", "input_prefix", "content"):
+        prompt = fields.get(name)
+        if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int):
+            prompt = prompt[0]
+        if isinstance(prompt, str):
+            return prompt[:_CHARACTERS]
+        if isinstance(prompt, list) and prompt:
+            return json.dumps(prompt[:_TOKENS])
+    return ""
+
+
+def _weight(key, replica):
+    """Returns bytes; the replica with the greatest ones has the key (rendezvous hashing). If a
+    replica goes or comes, only the keys that it had, or gets, change their place."""
+    return hashlib.sha256(f"{replica.replica_id.unique_id} {key}".encode()).digest()
+
+
+class PrefixRouter(RequestRouter):
+    """Sends requests with the same `key`, an argument of the call, to one replica, and requests
+    without a key to the one with the fewest. A replica with `full` requests gets further ones only
+    if no other has fewer."""
+
+    def initialize_state(self, full=8):  # pylint: disable=arguments-differ
+        self._full = full
+        self._place = {}  # of each request that runs, by id
+        self._running = collections.Counter()  # requests of this router, by replica
+
+    def on_request_routed(self, pending_request, replica_id, result):
+        self._place[pending_request.metadata.internal_request_id] = replica_id
+        self._running[replica_id] += 1
+
+    def on_request_completed(self, replica_id, internal_request_id):
+        # Also called for a request that the replica did not accept.
+        if self._place.pop(internal_request_id, None) is not None:
+            self._running[replica_id] -= 1
+            self._running += collections.Counter()  # forgets replicas without requests
+
+    async def choose_replicas(self, candidate_replicas, pending_request=None):
+        """Returns lists of one replica each, the best one first."""
+        if pending_request is None:
+            return [list(candidate_replicas)]
+        pending_request.routing_context.should_backoff = True
+        key = pending_request.kwargs.get("key", "")
+
+        def rank(replica):
+            running = self._running[replica.replica_id]
+            if not key:
+                return running, b""
+            return max(0, running - self._full + 1), _inverse(_weight(key, replica))
+
+        return [[replica] for replica in sorted(candidate_replicas, key=rank)]
+
+
+def _inverse(digest):
+    return bytes(255 - byte for byte in digest)
