@@ -155,7 +155,7 @@ run_ray() {
   build release --target gemma_python gemma_command
   environment ray tests/python/ray_requirements.txt
   local name
-  for name in ray ray_serve; do python_test build/ray-env/bin/python "$name"; done
+  for name in ray ray_door ray_serve; do python_test build/ray-env/bin/python "$name"; done
   python_test build/ray-env/bin/python page "Ray Data" "Ray Serve"
   environment kubernetes tests/python/kubernetes_requirements.txt
   python_test build/kubernetes-env/bin/python kubernetes
