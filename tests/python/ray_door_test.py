@@ -42,6 +42,15 @@ class RoutingTest(unittest.TestCase):
         self.assertEqual(self.key(prompt=text, prompt_cache_key="k"),
                          self.key(messages=[], prompt_cache_key="k"))
 
+    def test_keys_are_short_ascii(self):
+        bodies = (b'{"prompt_cache_key":"\\ud800"}', b'{"prompt":"\\ud800"}',
+                  b'{"prompt":"a","model":"\\ud800"}', b'{"prompt":"b","model":"\\ud800"}',
+                  b'{"prompt_cache_key":"%s"}' % (b"a" * 5000))
+        keys = {prompt_key(body) for body in bodies}
+        self.assertEqual(len(keys), len(bodies))
+        for key in keys:
+            self.assertRegex(key, "^[0-9a-f]{64}$")
+
     def test_strange_bodies_have_no_key(self):
         for body in (b"", b"\xff", b"[" * 100000, b"7", b"[]", b"{}", b'{"messages": 7}',
                      b'{"prompt": {"a": 1}}', b'{"prompt": []}', b'{"prompt_cache_key": 7}'):

@@ -13,7 +13,7 @@ _TOKENS = 256
 
 
 def prompt_key(body):
-    """Returns a text that is the same for requests that belong on one replica. "": any will do.
+    """Returns a short text, the same for requests that belong on one replica. "": any will do.
 
     body: the bytes of a request, which is not trusted.
     The key is the request's prompt_cache_key, or else the beginning of its prompt: of a chat, up to
@@ -27,11 +27,16 @@ def prompt_key(body):
         return ""
     named = fields.get("prompt_cache_key")
     if isinstance(named, str) and named:
-        return "key " + named
+        return _digest("key " + named)
     beginning = _beginning(fields)
     if not beginning:
         return ""
-    return f"prompt {fields.get('model')!r} {beginning}"
+    return _digest(f"prompt {fields.get('model')!r} {beginning}")
+
+
+def _digest(text):
+    """Returns 64 characters for a text of any length, which may have halves of surrogate pairs."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _beginning(fields):
