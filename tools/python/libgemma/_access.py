@@ -5,7 +5,7 @@ import hmac
 import ipaddress
 import re
 
-_PUBLIC = ("/health", "/v1/health", "/ready")  # whether a server lives and is ready is no secret
+_PUBLIC = ("/health", "/v1/health", "/ready")  # everybody may know whether a server is ready
 
 
 class Problem(Exception):
@@ -67,9 +67,13 @@ def _host_name(host):
 
 
 def _peer(scope):
-    """Returns the address that a request comes from, or None for a Unix socket."""
+    """Returns the address that a request comes from; None for a Unix socket; "unknown" if the
+    server does not tell."""
     client = scope.get("client")
-    return client[0] if client and client[0] else None
+    if client and client[0]:
+        return client[0]
+    server = scope.get("server")
+    return None if server and server[1] is None else "unknown"  # a Unix socket has no port
 
 
 class Request:
@@ -131,6 +135,7 @@ class Access:
         for name, value in (("api_keys", keys), ("allow_hosts", hosts), ("cors", origins)):
             if isinstance(value, (str, bytes)):
                 raise TypeError(f"{name} is one text, wanted a list of texts")
+        keys, hosts, origins = list(keys), list(hosts), list(origins)  # iterators are read once
         for number, key in enumerate(keys):
             if not re.fullmatch(r"[!-~]+", key):
                 raise ValueError(f"api_keys[{number}] is not printable ASCII without blanks")
