@@ -6,11 +6,15 @@ import pathlib
 import pickle
 import tempfile
 import unittest
+from unittest import mock
 
 import libgemma
+from libgemma._serving import Serving as ServingHere
 from libgemma.asgi import asgi
-from served import (EMBEDDER, NEVER_ENDS, SECONDS, TOY, CommandTest, Serving, request, without_ids)
+from served import (EMBEDDER, NEVER_ENDS, SECONDS, TESTDATA, TOY, CommandTest, Serving, request,
+                    without_ids)
 
+SHIELD = str(TESTDATA / "classify" / "shield.gguf")
 MODEL = {"model": "gemma3_mixed"}
 CAT = {**MODEL, "messages": [{"role": "user", "content": "the cat"}], "seed": 4, "max_tokens": 6}
 TEXT = {**MODEL, "prompt": "the", "seed": 4, "max_tokens": 6}
@@ -118,7 +122,7 @@ class AppTest(unittest.TestCase):
 
 class SameBytesTest(CommandTest):
     def test_responses(self):
-        serving = Serving(models=(TOY, EMBEDDER))
+        serving = Serving("--guard", SHIELD, models=(TOY, EMBEDDER))
         self.addCleanup(serving.end)
         models = {"gemma3_mixed": str(TOY), "gemma_embedding": str(EMBEDDER)}
         requests = [
@@ -133,12 +137,13 @@ class SameBytesTest(CommandTest):
             ("POST", "/v1/completions", b"{"), ("GET", "/v1/completions", b""),
             ("POST", "/v1/score", {**MODEL, "prompt": "the", "choices": [" cat", "us"]}),
             ("POST", "/v1/embeddings", {"model": "gemma_embedding", "input": ["a", "us"]}),
+            ("POST", "/v1/moderations", {"model": "shield", "input": ["the model", "us"]}),
             ("POST", "/tokenize", {**MODEL, "prompt": "the cat"}),
             ("POST", "/detokenize", {**MODEL, "tokens": [300, 301]}), ("HEAD", "/health", b""),
             ("OPTIONS", "/v1/completions", b"")]
 
         async def run():
-            app = asgi(models, threads=1)
+            app = asgi(models, guard=SHIELD, threads=1)
             await asyncio.wrap_future(app.open())
             for method, path, body in requests:
                 with self.subTest(f"{method} {path} {body}"):
@@ -157,6 +162,28 @@ class SameBytesTest(CommandTest):
         asyncio.run(run())
 
 
+class OpeningTest(unittest.TestCase):
+    def test_guards_are_checked(self):
+        serving = ServingHere(str(TOY), guard=("guard", str(TOY)), threads=1)
+        self.addCleanup(serving.close)
+        with self.assertRaisesRegex(libgemma.FailedPreconditionError, "no piece 'Yes'"):
+            serving.open()
+        serving = ServingHere(str(TOY), guard=SHIELD, threads=1)
+        self.addCleanup(serving.close)
+        with mock.patch.object(libgemma.LLM, "_classifier") as classifier:
+            classifier.return_value.stats = {"answer_mass": 0.25}
+            with self.assertRaisesRegex(libgemma.InvalidArgumentError, "0.25 together"):
+                serving.open()
+
+    def test_closing_ends_the_loading(self):
+        def close(*_):
+            serving.close()
+        serving = ServingHere(str(TOY), threads=1, progress=close)
+        with self.assertRaisesRegex(libgemma.FailedPreconditionError, "closed while it loaded"):
+            serving.open()
+        self.assertEqual(serving._loaded, [])
+
+
 class AccessTest(AppTest):
     OPTIONS = {"allow_hosts": ["Gemma.Example"], "cors": ["https://page.example"]}
 
@@ -170,7 +197,10 @@ class AccessTest(AppTest):
                      "[::1]evil.example", "gemma.example.evil"):
             await self.refused(app, 403, "host_not_allowed", headers={"host": host})
         self.assertEqual((await ask(app, headers={"host": None})).status, 400)
-        response = await ask(app, client=None, headers={"host": "any"})  # a Unix socket
+        for server in (None, ("127.0.0.1", 80)):  # the client is not known
+            await self.refused(app, 403, "host_not_allowed", client=None, server=server,
+                               headers={"host": "any"})
+        response = await ask(app, client=None, server=("/run/gemma", None), headers={"host": "any"})
         self.assertEqual(response.status, 200)
 
     @runs
@@ -207,6 +237,12 @@ class AccessTest(AppTest):
         for client in (("::1", 1), ("::ffff:127.0.0.1", 1), ("127.0.0.5", 1)):
             response = await ask(app, "POST", "/v1/completions", TEXT, client=client)
             self.assertEqual(response.status, 200)
+        for client, server in ((None, ("127.0.0.1", 80)), (None, None), (("", 0), ("::1", 80))):
+            await self.refused(app, 403, "no_keys", "POST", "/v1/completions", TEXT, client=client,
+                               server=server)
+        response = await ask(app, "POST", "/v1/completions", TEXT, client=None,
+                             server=("/run/gemma", None))
+        self.assertEqual(response.status, 200)
         everybody = asgi(self.MODEL, no_auth=True)
         await asyncio.wrap_future(everybody.open())
         response = await ask(everybody, "POST", "/v1/completions", TEXT, client=("192.168.0.9", 1))
@@ -221,6 +257,21 @@ class AccessTest(AppTest):
         response = await ask(app, "POST", "/v1/completions", TEXT, root_path="/gemma")
         self.assertEqual(response.status, 200)
         await self.refused(app, 404, "unknown_path", path="/gemmas/health", root_path="/gemma")
+
+    def test_iterators_are_read_once(self):
+        app = asgi(self.MODEL, api_keys=iter(["a"]), allow_hosts=iter(["b"]),
+                   cors=iter(["https://c.example"]))
+        self.assertEqual((len(app._access._digests), app._access._hosts, app._access._origins),
+                         (1, {"b"}, {"https://c.example"}))
+
+    def test_requests_after_the_end(self):
+        async def run():
+            app = asgi(self.MODEL)
+            await asyncio.wrap_future(app.open())
+            app.close()
+            for path, body in (("/v1/completions", TEXT), ("/v1/completions", b"")):
+                await self.refused(app, 503, "stopped", "POST", path, body)
+        asyncio.run(run())
 
     def test_options_are_checked(self):
         for error, options in ((TypeError, {"cors": "https://a.example"}),

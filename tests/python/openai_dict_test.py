@@ -2,10 +2,13 @@
 """OpenAI's dictionaries in process are those of gemma serve, but for ids and times."""
 import gc
 import json
+import signal
 import threading
 import unittest
+import weakref
 
 import libgemma
+from libgemma._openai import ask_all
 from served import (CHAT_TOY, EMBEDDER, NEVER_ENDS, SECONDS, TOY, CommandTest, Serving, ask,
                     events_of, without_ids)
 
@@ -142,6 +145,32 @@ class RunningTest(unittest.TestCase):
         gc.collect()
         self.answers()
 
+    def test_interrupted_calls_end(self):
+        def interrupt(*_):
+            raise InterruptedError("alarm")
+        before = signal.signal(signal.SIGALRM, interrupt)
+        self.addCleanup(signal.signal, signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        kept = None  # the error keeps the call
+        try:
+            self.llm.create_chat_completion(CAT, logit_bias=NEVER_ENDS, max_tokens=150000)
+        except InterruptedError as error:
+            kept = error
+        self.answers()
+        self.assertIn("alarm", str(kept))
+
+    def test_one_error_ends_all(self):
+        long = {"prompt": "the", "logit_bias": NEVER_ENDS, "max_tokens": 150000}
+        kept = None
+        try:
+            for _ in ask_all(self.llm._openai_server(), "/v1/completions",
+                             [long, {"prompt": "a", "max_tokns": 1}], 2):
+                self.fail("nothing ends")
+        except libgemma.InvalidArgumentError as error:
+            kept = error
+        self.answers()
+        self.assertIn("max_tokns", str(kept))
+
     def test_threads_share_the_engine(self):
         wanted = [self.llm.create_completion("the", seed=i, max_tokens=9)["choices"][0]["text"]
                   for i in range(6)]
@@ -163,6 +192,18 @@ class RunningTest(unittest.TestCase):
         llm.close()
         with self.assertRaisesRegex(libgemma.FailedPreconditionError, "closed"):
             llm.create_completion("the", max_tokens=1)
+
+    def test_models_do_not_keep_themselves(self):
+        gc.disable()
+        self.addCleanup(gc.enable)
+        llm = libgemma.LLM(TOY, threads=1)
+        wanted = llm.create_completion("the", max_tokens=9, seed=1)["choices"][0]["text"]
+        stream = llm.create_completion("the", max_tokens=9, seed=1, stream=True)
+        gone = weakref.ref(llm)
+        del llm
+        self.assertIsNone(gone())
+        # The stream goes on all the same.
+        self.assertEqual("".join(chunk["choices"][0]["text"] for chunk in stream), wanted)
 
     def test_values_without_json(self):
         for value in (float("nan"), object()):

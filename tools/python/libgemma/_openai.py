@@ -22,8 +22,7 @@ class OpenAIMixin:
     call: `memory` and `reuse_bytes` limit each of the two.
     """
 
-    _openai = None  # (Serving, its lock) once a method was called
-    _openai_lock = threading.Lock()
+    _openai = None  # a Serving, once a method was called
 
     def create_chat_completion(self, messages, *, stream=False, **fields):
         """Answers a chat, as POST /v1/chat/completions does.
@@ -60,38 +59,46 @@ class OpenAIMixin:
         call = Call(self._openai_server(), path, fields)
         return call.events() if stream else call.response()
 
+    def _openai_lock(self):
+        return self.__dict__.setdefault("_lock_of_openai", threading.Lock())
+
     def _openai_server(self):
-        with self._openai_lock:
+        with self._openai_lock():
             if self._openai is None:
                 self._check_open()
                 serving = Serving(self, max_queued=1 << 20, max_queued_per_client=1 << 20,
                                   max_body_bytes=1 << 30, max_stream_bytes=_NO_LIMIT,
                                   max_waiting_bytes=_NO_LIMIT, max_response_bytes=_NO_LIMIT)
                 serving.open()
+                serving._models = ()  # not this object, which would then keep itself
                 self._openai = serving
             return self._openai
 
     def _close_openai(self):
-        with self._openai_lock:
+        with self._openai_lock():
             serving, self._openai = self._openai, None
         if serving is not None:
             serving.close()
 
 
 class Call:
-    """One request to a Serving. Deleting it ends the request.
+    """One request to a Serving. Closing or deleting it ends the request.
 
     inbox, tag: what announces output; by default an inbox of its own.
     """
 
     def __init__(self, serving, path, fields, inbox=None, tag=0):
         body = json.dumps(fields, allow_nan=False).encode()
+        self._serving = serving  # stays until the call ends
         self._inbox = inbox or _core.Inbox(False)
         self._exchange = serving.handle(b"POST", path.encode(), _HEADERS, body, "", self._inbox,
                                         tag)
         self._status = 0
         self._is_stream = False
         self._ended = False
+
+    def close(self):
+        self._exchange.close()
 
     def _take(self):
         """Returns the next bytes of the body."""
@@ -105,18 +112,21 @@ class Call:
         body = self._take()
         if not self._ended:
             return None
-        value = json.loads(body)  # a response that is no stream comes as a whole
+        value = json.loads(body)  # only streams come in pieces
         if self._status >= 400:
             raise api_error(self._status, value)
         return value
 
     def response(self):
         """Waits for the response and returns its JSON."""
-        while True:
-            self._inbox.wait()
-            value = self.poll()
-            if value is not None:
-                return value
+        try:
+            while True:
+                self._inbox.wait()
+                value = self.poll()
+                if value is not None:
+                    return value
+        finally:
+            self.close()
 
     def events(self):
         """Returns an iterator of the chunks of a stream. Raises an error that is known at once."""
@@ -138,7 +148,7 @@ class Call:
                 self._inbox.wait()
                 body = self._take()
         finally:
-            self._exchange.close()
+            self.close()
 
 
 def _checked(event):
@@ -156,19 +166,23 @@ def ask_all(serving, path, requests, ahead):
     inbox = _core.Inbox(False)
     following = enumerate(requests)
     running = {}
-    while True:
-        while len(running) < ahead:
-            index, fields = next(following, (None, None))
-            if index is None:
-                break
-            running[index] = Call(serving, path, fields, inbox, index)
-        if not running:
-            return
-        for tag in inbox.wait():
-            value = running[tag].poll() if tag in running else None
-            if value is not None:
-                del running[tag]
-                yield tag, value
+    try:
+        while True:
+            while len(running) < ahead:
+                index, fields = next(following, (None, None))
+                if index is None:
+                    break
+                running[index] = Call(serving, path, fields, inbox, index)
+            if not running:
+                return
+            for tag in inbox.wait():
+                value = running[tag].poll() if tag in running else None
+                if value is not None:
+                    del running[tag]
+                    yield tag, value
+    finally:
+        for call in running.values():
+            call.close()
 
 
 def api_error(status, value):

@@ -3,10 +3,10 @@
 import os
 import re
 import threading
-import warnings
 
 from libgemma import _core
-from libgemma._errors import InvalidArgumentError
+from libgemma._errors import FailedPreconditionError, InvalidArgumentError
+from libgemma._measure import read_policies
 
 
 class Serving:
@@ -15,7 +15,7 @@ class Serving:
     model: an LLM, the path or name of a model, or a dictionary of names to these.
     guard: a ShieldGemma, which answers /v1/moderations: an LLM, a path, or a pair of a name and
         one of these.
-    name: the name of a model that is no dictionary; by default that of its file.
+    name: of the model, if it has no name in a dictionary; by default that of its file.
     timeout: the seconds that a request may take, its time in the queue included; 0: no limit.
     max_queued, max_queued_per_client: the most requests of a model that wait; further ones get
         status 429. By default 256, and half of all.
@@ -46,6 +46,7 @@ class Serving:
         self._server_options = {**server, "max_seconds": timeout, "max_memory_bytes": max_memory}
         self._made = None  # made at first use, in a process that may be a fork of this one
         self._loaded = []  # models that this object loaded
+        self._closed = False
         self._lock = threading.Lock()
 
     @property
@@ -73,8 +74,11 @@ class Serving:
                    if not moderates or name not in _OF_ANSWERS}
         llm = LLM(path, **options)
         with self._lock:
-            self._loaded.append(llm)
-        return llm
+            if not self._closed:
+                self._loaded.append(llm)
+                return llm
+        llm.close()
+        raise FailedPreconditionError("the server was closed while it loaded its models")
 
     def handle(self, *arguments):
         """Begins a request; see _core.Server.handle."""
@@ -86,6 +90,8 @@ class Serving:
 
     def close(self):
         """Ends all requests, and closes the models that were loaded here."""
+        with self._lock:
+            self._closed = True  # a model that is loading now will not stay
         self._server.close()
         with self._lock:
             loaded, self._loaded = self._loaded, []
@@ -99,13 +105,15 @@ _OF_ANSWERS = ("adapters", "chat_template", "autoencoders")  # options that no g
 
 
 def _check_guard(llm):
-    """Raises InvalidArgumentError if a guard is no ShieldGemma."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        try:
-            llm.classify("Hello")
-        except UserWarning as warning:
-            raise InvalidArgumentError(f"the guard is no ShieldGemma: {warning}") from None
+    """Raises InvalidArgumentError if a guard is not a ShieldGemma."""
+    llm._check_open()
+    classifier = llm._classifier("hub")
+    classifier.classify([("Hello", None)], read_policies(None), None)
+    mass = classifier.stats["answer_mass"]
+    if mass < 0.5:  # as in LLM.classify
+        llm._drop_classifiers()
+        raise InvalidArgumentError(f"the guard {llm.name} is not a ShieldGemma: 'Yes' and 'No' had "
+                                   f"a probability of {mass:.2f} together")
 
 
 def _is_path(model):
