@@ -42,7 +42,7 @@ class LlamaTest(unittest.TestCase):
             self.assertEqual(answer["usage"]["total_tokens"], 256)
         self.assertEqual(self.llama.create_completion("the", logit_bias=bias)["usage"]
                          ["completion_tokens"], 16)
-        self.assertEqual(self.llama("the", logit_bias=bias)["usage"]["completion_tokens"], 128)
+        self.assertEqual(self.llama("the", logit_bias=bias)["usage"]["completion_tokens"], 16)
 
     def test_chats(self):
         wanted = self.llm.create_chat_completion(CAT, max_tokens=9, temperature=0.2, top_k=40,
@@ -92,14 +92,21 @@ class LlamaTest(unittest.TestCase):
     def test_undone_arguments(self):
         for name, value in (("rope_freq_scale", 0.5), ("draft_model", object()), ("type_k", 8),
                             ("chat_format", "chatml"), ("kv_overrides", {"a": 1}),
-                            ("spm_infill", True)):
+                            ("spm_infill", True), ("last_n_tokens_size", 0),
+                            ("last_n_tokens_size", -1)):
             with self.subTest(name), self.assertRaisesRegex(libgemma.UnimplementedError, name):
                 Llama(TOY, **{name: value})
         for name, value in (("mirostat_mode", 2), ("tfs_z", 0.5), ("grammar", object()),
                             ("logits_processor", [print]), ("stopping_criteria", [print])):
             with self.subTest(name), self.assertRaisesRegex(libgemma.UnimplementedError, name):
                 self.llama("the", **{name: value})
-        for call in (lambda: Llama(TOY, n_contxt=5), lambda: self.llama("the", max_tokns=5)):
+        with self.assertRaisesRegex(libgemma.InvalidArgumentError, "temperature"):
+            self.llama("the", temperature=-1.0)
+        # The arguments after seed have another order in llama_cpp.
+        positions = (None, 5, 0.8, 0.95, 0.05, 1.0, None, False, None, 0.0, 0.0, 1.0, 40, False, 7)
+        self.llama("the", *positions)
+        for call in (lambda: Llama(TOY, n_contxt=5), lambda: self.llama("the", max_tokns=5),
+                     lambda: self.llama("the", *positions, 1.0)):
             with self.assertRaises(TypeError):
                 call()
         with self.assertRaisesRegex(libgemma.UnimplementedError, "gemma pull hf://a/b/c.gguf"):

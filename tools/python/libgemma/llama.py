@@ -19,7 +19,7 @@ from libgemma._errors import UnimplementedError
 from libgemma._llm import LLM
 from libgemma._names import resolve
 
-__all__ = ["Llama"]
+__all__ = ["Llama", "token_bytes"]
 
 _DRAWN = 0xFFFFFFFF  # LLAMA_DEFAULT_SEED: draw one
 
@@ -62,6 +62,8 @@ class Llama:
                                      f"of both: {_CACHE_WORDS}")
         if chat_format not in (None, "gemma"):
             raise UnimplementedError(f"chat_format is {chat_format!r}, wanted None or 'gemma'")
+        if last_n_tokens_size < 1:
+            raise UnimplementedError(f"last_n_tokens_size is {last_n_tokens_size}, wanted 1 or more")
         answers, prompts = n_threads or 0, n_threads_batch or n_threads or 0
         self.model_path = model_path
         self._llm = LLM(model_path, context=n_ctx or _max_context(model_path),
@@ -83,7 +85,8 @@ class Llama:
     def create_completion(self, prompt, suffix=None, max_tokens=16, temperature=0.8, top_p=0.95,
                           min_p=0.05, typical_p=1.0, logprobs=None, echo=False, stop=None,
                           frequency_penalty=0.0, presence_penalty=0.0, repeat_penalty=1.0,
-                          top_k=40, stream=False, seed=None, model=None, logit_bias=None, **others):
+                          top_k=40, stream=False, seed=None, *, model=None, logit_bias=None,
+                          **others):
         """Continues a text (str or bytes) or tokens. Returns OpenAI's dictionary, or its chunks.
 
         As in llama_cpp, names of control tokens in the text become these tokens.
@@ -100,11 +103,7 @@ class Llama:
         answer = self._llm.create_completion(prompt, stream=stream, **fields)
         return _named(answer, model, stream)
 
-    def __call__(self, prompt, *arguments, **fields):
-        """As create_completion, but with 128 tokens at most unless told otherwise."""
-        if len(arguments) < 2:
-            fields.setdefault("max_tokens", 128)
-        return self.create_completion(prompt, *arguments, **fields)
+    __call__ = create_completion
 
     def create_chat_completion(self, messages, *, tools=None, tool_choice=None, temperature=0.2,
                                top_p=0.95, top_k=40, min_p=0.05, typical_p=1.0, stream=False,
@@ -139,7 +138,7 @@ class Llama:
         if others:
             raise TypeError(f"unexpected keyword argument {next(iter(others))!r}")
         fields = {
-            "temperature": max(0.0, temperature), "top_p": top_p, "min_p": min_p, "top_k":
+            "temperature": temperature, "top_p": top_p, "min_p": min_p, "top_k":
             max(0, top_k), "typical_p": typical_p, "frequency_penalty": frequency_penalty,
             "presence_penalty": presence_penalty, "repetition_penalty": repeat_penalty,
             "penalty_window": self._window, "seed": self._choose_seed(seed)}
@@ -180,15 +179,7 @@ class Llama:
 
         prev_tokens: the tokens before these; unused, because blanks do not depend on them.
         """
-        return b"".join(self._bytes(token, special) for token in tokens)
-
-    def _bytes(self, token, special):
-        model = self._llm._model
-        piece = model.piece(token)
-        if model.is_control(token):
-            return piece.encode() if special else b""
-        byte = re.fullmatch(r"<0x([0-9A-F]{2})>", piece)
-        return bytes.fromhex(byte[1]) if byte else piece.replace("\u2581", " ").encode()
+        return b"".join(token_bytes(self._llm._model, token, special) for token in tokens)
 
     def n_ctx(self):
         """Returns the most tokens of a sequence."""
@@ -225,6 +216,18 @@ class Llama:
 
     def __exit__(self, *_):
         self.close()
+
+
+def token_bytes(model, token, special):
+    """Returns the bytes of a token, which may be a part of a character.
+
+    special: control tokens have their names as text, and else no bytes.
+    """
+    piece = model.piece(token)
+    if model.is_control(token):
+        return piece.encode() if special else b""
+    byte = re.fullmatch(r"<0x([0-9A-F]{2})>", piece)
+    return bytes.fromhex(byte[1]) if byte else piece.replace("\u2581", " ").encode()
 
 
 def _check_others(others):
