@@ -92,17 +92,42 @@ class ToyTest(unittest.TestCase):
             self.assertEqual(text, wanted["choices"][0]["text"])
         with self.assertRaisesRegex(ValueError, "num_beams"):
             self.lm.generate_until(
-                instances("generate_until", ("the", {"until": [], "num_beams": 4})),
+                instances("generate_until", ("the", {"until": [], "num_beams": 4, "max_gen_toks": 4})),
                 disable_tqdm=True)
 
+    def test_repeats_differ_where_sampled(self):
+        settings = {"until": [], "max_gen_toks": 12}
+        sampled, greedy = instances(
+            "generate_until", ("the cat", {**settings, "do_sample": True, "temperature": 1.0}),
+            ("the cat", settings))
+        found = self.lm.generate_until([sampled, greedy] * 3, disable_tqdm=True)
+        self.assertEqual(len(set(found[::2])), 3)
+        self.assertEqual(len(set(found[1::2])), 1)
+        wanted = [self.llm.create_completion("the cat", max_tokens=12, temperature=1, seed=seed)
+                  ["choices"][0]["text"] for seed in range(3)]
+        self.assertEqual(found[::2], wanted)
+
     def test_prompts_that_do_not_fit(self):
-        with self.assertRaisesRegex(libgemma.InvalidArgumentError, "66"):
+        with self.assertRaisesRegex(ValueError, "max_length is 64"):
             self.lm.loglikelihood(instances("loglikelihood", ("the cat " * 60, "us")),
                                   disable_tqdm=True)
+        requests = [((), [5] * length, [6]) for length in (64, 65, 66)]
+        self.lm._loglikelihood_tokens(requests[:1], disable_tqdm=True)
+        for request in requests[1:]:
+            with self.assertRaisesRegex(ValueError, f"{len(request[1])} tokens"):
+                self.lm._loglikelihood_tokens([request], disable_tqdm=True)
+        prompt = len(self.lm.tok_encode("the cat"))
+        for most, fits in ((64 - prompt, True), (65 - prompt, False)):
+            asked = instances("generate_until", ("the cat", {"until": [], "max_gen_toks": most}))
+            if fits:
+                self.lm.generate_until(asked, disable_tqdm=True)
+                continue
+            with self.assertRaisesRegex(ValueError, f"max_gen_toks, {most}.*max_length, 64"):
+                self.lm.generate_until(asked, disable_tqdm=True)
 
     def test_chat_templates(self):
         with libgemma.LLM(TOY, threads=1) as llm:
-            messages = [{"role": "user", "content": "the  cat\n\n"},
+            messages = [{"role": "user", "content": "the  cat\n\nna\u00efve \U0001f600"},
                         {"role": "assistant", "content": "a dog"},
                         {"role": "user", "content": "us"}]
             lm = GemmaLM(str(TOY), max_length=200, threads=1)

@@ -10,6 +10,7 @@ questions that begin alike share what was computed. Log-probabilities come from 
 activations=float32 and cache=float32 are closest to a reference in float32.
 """
 
+import collections
 import logging
 import re
 
@@ -25,12 +26,13 @@ from tqdm import tqdm
 
 from libgemma._llm import LLM
 from libgemma._openai import ask_all
+from libgemma.llama import token_bytes
 
 _log = logging.getLogger("libgemma.lm_eval")
 _MOST_CHOICES = 256  # of a request to /v1/score
 # Fields of /v1/completions that tasks may set.
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty",
-             "frequency_penalty", "presence_penalty", "seed")
+             "frequency_penalty", "presence_penalty")
 
 
 @register_model("libgemma")
@@ -85,8 +87,7 @@ class GemmaLM(TemplateLM):
         tokens = self._llm.tokens(chat_history)
         if tokens[:1] == [self._bos]:
             tokens = tokens[1:]
-        return "".join(model.piece(token) if model.is_control(token) else
-                       model.piece(token).replace("\u2581", " ") for token in tokens)
+        return b"".join(token_bytes(model, token, True) for token in tokens).decode()
 
     def tok_encode(self, string, add_special_tokens=None, **_):
         return self._llm.tokenize(string, parse_control=self._parses_control,
@@ -100,6 +101,9 @@ class GemmaLM(TemplateLM):
     def _loglikelihood_tokens(self, requests, disable_tqdm=False, **_):
         by_context = {}
         for index, (_, context, continuation) in enumerate(requests):
+            if len(context) + len(continuation) > self.max_length + 1:  # the last one is not read
+                raise ValueError(f"request {index}: {len(context)} tokens and a continuation of "
+                                 f"{len(continuation)}, max_length is {self.max_length}")
             by_context.setdefault(tuple(context), []).append((index, continuation))
         groups = [(context, members[i:i + _MOST_CHOICES]) for context, members in by_context.items()
                   for i in range(0, len(members), _MOST_CHOICES)]
@@ -130,20 +134,29 @@ class GemmaLM(TemplateLM):
         return totals
 
     def generate_until(self, requests, disable_tqdm=False):
-        fields = (self._generation(*request.args) for request in requests)
+        seen = collections.Counter()  # repeats of a request are one object
+        fields = []
+        for request in requests:
+            fields.append(self._generation(*request.args, repeat=seen[id(request)]))
+            seen[id(request)] += 1
         results = [None] * len(requests)
         for index, answer in self._ask_all("/v1/completions", fields, len(requests), disable_tqdm):
             results[index] = answer["choices"][0]["text"]
             self.cache_hook.add_partial("generate_until", requests[index].args, results[index])
         return results
 
-    def _generation(self, context, settings):
-        """Returns the fields of a request for /v1/completions."""
+    def _generation(self, context, settings, repeat):
+        """Returns the fields of a request for /v1/completions. Each repeat has a seed of its own.
+        """
         settings = normalize_gen_kwargs(settings, self._max_gen_toks)
         if not settings.pop("do_sample"):
             settings["temperature"] = 0.0
-        fields = {"prompt": self.tok_encode(context), "max_tokens": settings.pop("max_gen_toks"),
-                  "stop": [text for text in settings.pop("until") if text], "seed": 0}
+        prompt, most = self.tok_encode(context), settings.pop("max_gen_toks")
+        if len(prompt) + most > self.max_length:
+            raise ValueError(f"a prompt of {len(prompt)} tokens and max_gen_toks, {most}, do not "
+                             f"fit in max_length, {self.max_length}")
+        fields = {"prompt": prompt, "max_tokens": most, "seed": settings.pop("seed", 0) + repeat,
+                  "stop": [text for text in settings.pop("until") if text]}
         for name in list(settings):
             if name not in _SAMPLING:
                 raise ValueError(f"generation_kwargs has {name!r}, which libgemma does not do")
