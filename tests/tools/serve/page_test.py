@@ -245,9 +245,13 @@ class ChatTest(PageTest):
         self.open()
         self.browser.wait("return document.querySelectorAll('#model option').length === 2")
         self.assertTrue(self.browser.run("return document.querySelector('#notice').hidden"))
-        self.browser.type("#model", "base")
+        def choose(model):
+            self.browser.run("const one = document.querySelector('#model'); one.value = arguments[0];"
+                             " one.dispatchEvent(new Event('change'));", model)
+
+        choose("base")
         self.assertIn("base was not tuned to chat", self.browser.run("return document.querySelector('#notice-text').textContent"))
-        self.browser.type("#model", "toy")
+        choose("toy")
         self.assertTrue(self.browser.run("return document.querySelector('#notice').hidden"))
 
     def test_thoughts_are_folded(self):
