@@ -216,6 +216,13 @@ class HandlerTest(unittest.TestCase):
             self.assertIn(repr(value), result.message)
         self.assertIn("answer", results[4])
 
+    def test_wrong_arguments_are_errors(self):
+        for error, arguments in ((libgemma.InvalidArgumentError, {"temperature": -1}),
+                                 (TypeError, {"temprature": 1})):
+            with self.assertRaisesRegex(error, next(iter(arguments))):
+                handler(arguments=arguments, errors="output").load_model()
+        handler(arguments={"system": "be short", "min_tokens": 2, "max_tokens": 3}).load_model()
+
     def test_unknown_task_is_named(self):
         with self.assertRaisesRegex(ValueError, "'sing'"):
             handler("sing").load_model()

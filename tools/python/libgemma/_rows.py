@@ -9,6 +9,8 @@ from libgemma._measure import read_policies
 
 TASKS = ("generate", "embed", "classify", "score")
 
+# Arguments of generate for some kinds of prompts, and one that sees every request.
+_OF_PROMPTS = ("system", "tools", "tool_choice", "thinking", "raw", "parse_control", "tap")
 # Requests that one model has at a time. More would not fill the passes of its engine better.
 _MOST_REQUESTS = 256
 
@@ -61,6 +63,8 @@ class Rows:
       classify  a text, or the texts of a user and of a model: the probability of each policy
       score     a text or tokens: log_probabilities, one for each of arguments["choices"]
     `arguments` are those of LLM.generate, embed, classify or score, and `options` those of LLM.
+
+    Raises the library's error for arguments with which generate would refuse every row.
     """
 
     def __init__(self, path, task, *, arguments=None, options=None):
@@ -70,6 +74,18 @@ class Rows:
         self._arguments = dict(arguments or {})
         self._llm = libgemma.LLM(path, **(options or {}))
         self._places = asyncio.Semaphore(_MOST_REQUESTS)
+        if task == "generate":
+            try:
+                self._check_arguments()
+            except BaseException:
+                self._llm.close()
+                raise
+
+    def _check_arguments(self):
+        """Begins and ends a request, so that wrong arguments are known before any row."""
+        arguments = {name: value for name, value in self._arguments.items()
+                     if name not in _OF_PROMPTS}
+        self._llm.stream([self._llm._model.bos_token], **arguments).close()
 
     @property
     def columns(self):

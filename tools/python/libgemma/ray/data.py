@@ -105,11 +105,17 @@ class Rows:
         if not isinstance(batch, pyarrow.Table):
             raise ValueError(f"a batch is of {type(batch).__name__}, wanted pyarrow.Table: call "
                              "map_batches with batch_format='pyarrow', as pool() says")
+        self._check_names(batch)
         results = await self._rows.run(self._values(batch))
         for result in results:
             if isinstance(result, _rows.RowError) and not self._has_errors:
                 raise ValueError(str(result))
         return self._with_columns(batch, results)
+
+    def _check_names(self, batch):
+        for name in (*self._names, *(["error"] if self._has_errors else [])):
+            if name in batch.column_names:
+                raise ValueError(f"the dataset has a column {name!r} already; rename it")
 
     def _values(self, batch):
         for name in filter(None, (self._column, self._response_column)):
@@ -130,8 +136,6 @@ class Rows:
         if self._has_errors:
             cells["error"] = [str(result) if bad else None for result, bad in zip(results, failed)]
         for name, values in cells.items():
-            if name in batch.column_names:
-                raise ValueError(f"the dataset has a column {name!r} already; rename it")
             array = pyarrow.array(values, _TYPES.get(name, pyarrow.float64()))
             batch = batch.append_column(name, array)
         return batch
