@@ -7,11 +7,12 @@ import json
 import unittest
 
 from ray.exceptions import RayError
-from ray.serve.exceptions import BackPressureError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from libgemma.ray.door import Passage
 from libgemma.ray.metrics import merged
 from libgemma.ray.routing import prompt_key
+from libgemma.ray.serve import _messages
 
 START = {"type": "http.response.start", "status": 200,
          "headers": [(b"content-type", b"text/plain")]}
@@ -70,6 +71,40 @@ b{replica="s"} 3
 """)
 
 
+class MessagesTest(unittest.IsolatedAsyncioTestCase):
+    async def test_slow_readers_slow_applications(self):
+        sent, ended = [], asyncio.Event()
+
+        async def application(scope, receive, send):
+            try:
+                while len(sent) < 1000:
+                    await send({"n": len(sent)})
+                    sent.append(scope)
+            finally:
+                ended.set()
+
+        stream = _messages(application, {}, b"")
+        first = await anext(stream)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        self.assertLess(len(sent), 50)
+        read = first + [message for _ in range(3) for message in await anext(stream)]
+        self.assertEqual([message["n"] for message in read], list(range(len(read))))
+        self.assertFalse(ended.is_set())
+        await stream.aclose()
+        await asyncio.wait_for(ended.wait(), 60)
+
+    async def test_errors_come_last(self):
+        async def application(scope, receive, send):
+            await send(START)
+            raise ValueError(scope["path"])
+
+        stream = _messages(application, {"path": "/a"}, b"")
+        self.assertEqual(await anext(stream), [START])
+        with self.assertRaisesRegex(ValueError, "/a"):
+            await anext(stream)
+
+
 class Replicas:
     """A handle: each call yields `lists` of messages, raises `error`, or else waits for ever."""
 
@@ -102,6 +137,8 @@ class Replicas:
         return self
 
     async def results_async(self):
+        if self.error:
+            raise self.error
         return self.pages
 
 
@@ -180,6 +217,12 @@ class DoorTest(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(sent[1]["body"], b'a{replica="r"} 1\na{replica="s"} 1\n' +
                          b'a{replica="s"} 1\n')
         self.assertIn((b"content-length", b"%d" % len(sent[1]["body"])), sent[0]["headers"])
+
+    async def test_metrics_without_replicas_503(self):
+        for error in (None, RayError("lost"), DeploymentUnavailableError(None),
+                      BackPressureError(num_queued_requests=1, max_queued_requests=1)):
+            sent = await ask(Replicas(error=error), path="/metrics")
+            self.check_refusal(sent, 503, "stopped")
 
     async def test_refused_metrics_stay_refused(self):
         refused = {**START, "status": 403}

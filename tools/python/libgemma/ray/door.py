@@ -85,8 +85,10 @@ class Passage:
     async def _pass_metrics(self, scope, out):
         try:
             responses = await self._replica.broadcast("metrics", scope).results_async()
-        except RayError as error:
+        except (RayError, BackPressureError, DeploymentUnavailableError) as error:
             raise _Refusal(503, "a replica was lost", "stopped") from error
+        if not responses:
+            raise _Refusal(503, "no replica runs", "stopped")
         pages = {}
         for name, (start, *rest) in responses:
             if start["status"] != 200 or scope["method"] != "GET":

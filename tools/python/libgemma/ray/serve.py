@@ -96,7 +96,7 @@ class Replica:
 async def _messages(application, scope, body):
     """Yields lists of the ASGI messages with which an application responds. Closing the generator
     ends the request."""
-    sent = asyncio.Queue()
+    sent = asyncio.Queue(16)  # a reader that is slow slows the application
     received = False
 
     async def receive():
@@ -109,8 +109,10 @@ async def _messages(application, scope, body):
     async def run():
         try:
             await application(scope, receive, sent.put)
-        finally:
-            sent.put_nowait(None)
+        except Exception:
+            await sent.put(None)
+            raise
+        await sent.put(None)  # not after a cancellation, when nobody reads
 
     running = asyncio.ensure_future(run())
     try:
