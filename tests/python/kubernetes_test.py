@@ -118,6 +118,7 @@ class KubernetesTest(unittest.TestCase):
 
     def test_wrong_values_are_named(self):
         for options, message in ((("--name", "a: b"), "--name is 'a: b'"),
+                                 (("--name", "1st"), "--name is '1st'"),
                                  (("--image", "a b"), "--image is 'a b'"),
                                  (("--cpus", "0"), "0 is less than 1")):
             done = fill(*options)

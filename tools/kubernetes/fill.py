@@ -49,14 +49,16 @@ def parse_arguments(arguments=None):
     add("--batch-size", type=count, default=8, metavar="N",
         help="requests that are computed together (default 8)")
     add("--reuse", type=count, default=1024, metavar="MIB",
-        help="memory for the beginnings of prompts (default 1024)")
+        help="room in --memory for beginnings of prompts, of which the server keeps 1024 MiB at "
+             "most (default 1024)")
     add("--gemma", default="gemma", metavar="FILE", help="the command (default gemma)")
     options = parser.parse_args(arguments)
     for name in NAMES:
         value = getattr(options, name)
-        if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", value):
+        first = "[a-z]" if name == "name" else "[a-z0-9]"  # a service begins with a letter
+        if not re.fullmatch(first + r"([-a-z0-9]{0,61}[a-z0-9])?", value):
             parser.error(f"--{name.replace('_', '-')} is {value!r}, wanted small letters, digits "
-                         "and '-', as Kubernetes does")
+                         f"and '-', beginning with {first}, as Kubernetes does")
     if not re.fullmatch(r"[\w./:@-]+", options.image, re.ASCII):
         parser.error(f"--image is {options.image!r}, wanted the name of an image")
     return options
