@@ -92,7 +92,8 @@ class ToyTest(unittest.TestCase):
             self.assertEqual(text, wanted["choices"][0]["text"])
         with self.assertRaisesRegex(ValueError, "num_beams"):
             self.lm.generate_until(
-                instances("generate_until", ("the", {"until": [], "num_beams": 4, "max_gen_toks": 4})),
+                instances("generate_until",
+                          ("the", {"until": [], "num_beams": 4, "max_gen_toks": 4})),
                 disable_tqdm=True)
 
     def test_repeats_differ_where_sampled(self):

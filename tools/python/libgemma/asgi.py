@@ -27,7 +27,7 @@ from libgemma._serving import Serving
 __all__ = ["App", "asgi"]
 
 _log = logging.getLogger("libgemma.asgi")
-_BODIES = 32  # of the largest size, that may arrive at the same time
+_BODIES = 32  # bodies of the largest size that may arrive at the same time
 _FIXED_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 
 

@@ -63,7 +63,8 @@ class Llama:
         if chat_format not in (None, "gemma"):
             raise UnimplementedError(f"chat_format is {chat_format!r}, wanted None or 'gemma'")
         if last_n_tokens_size < 1:
-            raise UnimplementedError(f"last_n_tokens_size is {last_n_tokens_size}, wanted 1 or more")
+            raise UnimplementedError(f"last_n_tokens_size is {last_n_tokens_size}, wanted 1 or "
+                                     "more")
         answers, prompts = n_threads or 0, n_threads_batch or n_threads or 0
         self.model_path = model_path
         self._llm = LLM(model_path, context=n_ctx or _max_context(model_path),
