@@ -2,10 +2,9 @@
 import concurrent.futures
 import multiprocessing
 import signal
-import threading
 import unittest
 
-from toys import ENDLESS, TUNED, load, start_python
+from toys import ENDLESS, LONG_CONTEXT, SECONDS, TUNED, load, start_python, wait_until
 
 PREPARE = """
 import os, signal, sys, threading, time
@@ -21,33 +20,14 @@ def answer_in_worker(llm):
 
 class Threads(unittest.TestCase):
 
-    def count_during(self, work):
-        """Returns how far a thread of Python counts while this one works."""
-        count, goes_on = 0, True
-
-        def run():
-            nonlocal count
-            while goes_on:
-                count += 1
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        before = count
-        work()
-        after = count
-        goes_on = False
-        thread.join()
-        return after - before
-
     def test_generate_releases_the_gil(self):
-        with load() as llm:
-            tokens = llm.generate("Hi", min_tokens=300, max_tokens=300).tokens
-            self.assertEqual(len(tokens), 300)
-            counted = self.count_during(
-                lambda: llm.generate("Hi", min_tokens=300, max_tokens=300))
-        # Holding the GIL, this thread would let the other one count only in the switches
-        # before and after the call.
-        self.assertGreater(counted, 100_000)
+        llm = load(context=LONG_CONTEXT)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(llm.generate, "Hi", **ENDLESS)
+            # If generate held the GIL, this thread could not end it.
+            wait_until(lambda: llm._engine.snapshot()["running"] == 1)
+            llm.close()
+            self.assertEqual(answer.result(timeout=SECONDS).stop_reason, "cancelled")
 
 
 class Signals(unittest.TestCase):
@@ -120,6 +100,24 @@ print(llm.generate("Hi", seed=1, max_tokens=9).tokens)
         self.assertEqual(lines[5], "7")
         self.assertEqual(lines[4], lines[6])
 
+    def test_children_end_beside_threads(self):
+        process = start_python(PREPARE + """
+def work():
+    while True:
+        llm.tokenize("word " * 20)
+for _ in range(4):
+    threading.Thread(target=work, daemon=True).start()
+for _ in range(100):
+    child = os.fork()
+    if child == 0:
+        sys.exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+print("end")
+""", TUNED)
+        self.addCleanup(process.kill)
+        out, errors = process.communicate(timeout=300)
+        self.assertEqual((process.returncode, out), (0, "end\n"), errors)
+
 
 class Ends(unittest.TestCase):
 
@@ -128,6 +126,11 @@ class Ends(unittest.TestCase):
                        "llm.stream('Hi', **ENDLESS); llm.cycle = llm",
                        "threading.Thread(target=llm.generate, args=('Hi',), kwargs=ENDLESS, "
                        "daemon=True).start(); time.sleep(0.3)",
+                       "threading.Thread(target=llm.logits, args=([2] * 30000,), "
+                       "daemon=True).start(); time.sleep(0.3)",
+                       "session = llm.session(); session.set_tap(llm.tap(lambda site, x: None))\n"
+                       "def work():\n    while True: session.append([2] * 20); session.rewind(0)\n"
+                       "threading.Thread(target=work, daemon=True).start(); time.sleep(0.3)",
                        "sys.modules['kept'] = [llm, llm.stream('Hi', **ENDLESS)]"):
             with self.subTest(script=script):
                 process = start_python(PREPARE + script + "\nprint('end')", TUNED)

@@ -18,6 +18,7 @@
 #include "tools/python/binding/bound.h"
 #include "tools/python/binding/cache_format.h"
 #include "tools/python/binding/errors.h"
+#include "tools/python/binding/gil.h"
 #include "tools/python/binding/model.h"
 #include "tools/python/binding/module.h"
 #include "tools/python/binding/signals.h"
@@ -63,7 +64,7 @@ SparseAutoencoder LoadAutoencoder(const std::string& path,
     }
   }
   return ValueOrThrow([&] {
-    const nb::gil_scoped_release release;
+    const WithoutGil release;
     return SparseAutoencoder::Load(path, options);
   }());
 }
@@ -76,7 +77,7 @@ nb::list EncodeRows(const SparseAutoencoder& self, const MatrixArgument& rows,
                      "], the autoencoder reads rows of ", self.input_dim())));
   }
   const auto features = ValueOrThrow([&] {
-    const nb::gil_scoped_release release;
+    const WithoutGil release;
     return self.Encode({rows.data(), rows.size()}, top);
   }());
   nb::list all;
@@ -131,7 +132,7 @@ nb::list FeaturesOf(const BoundModel& model, const nb::object& text,
   size.cache_format = ParseCacheFormat(cache);
   SignalCheck signals;
   const absl::Status status = [&] {
-    const nb::gil_scoped_release release;
+    const WithoutGil release;
     absl::StatusOr<Session> session = Session::Create(*shared, size);
     if (!session.ok()) return session.status();
     session->SetTap(std::move(tap));

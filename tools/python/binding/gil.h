@@ -13,13 +13,28 @@ namespace gemma::python {
 // here until the process ends.
 class WithoutGil {
  public:
-  WithoutGil() : state_(PyEval_SaveThread()) {}
+  WithoutGil();
   ~WithoutGil();
   WithoutGil(const WithoutGil&) = delete;
   WithoutGil& operator=(const WithoutGil&) = delete;
 
  private:
   PyThreadState* state_;
+};
+
+// Takes the GIL in a scope, as nanobind's gil_scoped_acquire, on a thread that
+// is in a WithoutGil, that C++ started, or that has the GIL. After EndThreads,
+// the first two stay here, as in WithoutGil.
+class WithGil {
+ public:
+  WithGil();
+  ~WithGil();
+  WithGil(const WithGil&) = delete;
+  WithGil& operator=(const WithGil&) = delete;
+
+ private:
+  bool outside_;  // whether the thread was in a WithoutGil
+  PyGILState_STATE state_;
 };
 
 // Called once, by the thread that ends Python: waits until no other thread asks

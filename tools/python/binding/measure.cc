@@ -6,11 +6,13 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <atomic>
 #include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -21,6 +23,7 @@
 #include "tools/python/binding/bound.h"
 #include "tools/python/binding/cache_format.h"
 #include "tools/python/binding/errors.h"
+#include "tools/python/binding/gil.h"
 #include "tools/python/binding/model.h"
 #include "tools/python/binding/module.h"
 #include "tools/python/binding/signals.h"
@@ -57,7 +60,7 @@ TokenScores ScoreTokens(const BoundModel& model, const nb::object& text,
   };
   const std::shared_ptr<Model> shared = model.get();
   const absl::Status status = [&] {
-    const nb::gil_scoped_release release;
+    const WithoutGil release;
     absl::StatusOr<Session> session = Session::Create(*shared, size);
     if (!session.ok()) return session.status();
     return Generate(*session, tokens, options,
@@ -85,7 +88,7 @@ nb::tuple EmbedTexts(const Bound<Embedder>& self,
   ProgressCall call(std::move(progress));
   options.progress = [&](size_t done) { return call(done); };
   absl::StatusOr<Embeddings> embeddings = [&] {
-    const nb::gil_scoped_release release;
+    const WithoutGil release;
     return embedder->Embed(texts, options);
   }();
   call.Throw();
@@ -130,14 +133,17 @@ class BoundClassifier {
       views.push_back({input.first, std::nullopt});
       if (input.second.has_value()) views.back().response = *input.second;
     }
+    CheckOutside();
     const std::shared_ptr<Classifier> classifier = classifier_->get();
     ProgressCall call(std::move(progress));
     std::vector<absl::StatusOr<std::vector<double>>> results;
     {
-      const nb::gil_scoped_release release;
+      const WithoutGil release;
       const std::lock_guard<std::mutex> lock(mutex_);
+      user_ = std::this_thread::get_id();
       progress_ = &call;
       results = classifier->ClassifyAll(views, policies);
+      user_ = std::thread::id();
     }
     call.Throw();
     if (results.size() != inputs.size()) {
@@ -163,10 +169,11 @@ class BoundClassifier {
   }
 
   nb::dict Stats() {
+    CheckOutside();
     const std::shared_ptr<Classifier> classifier = classifier_->get();
     ClassifierStats stats;
     {
-      const nb::gil_scoped_release release;
+      const WithoutGil release;
       const std::lock_guard<std::mutex> lock(mutex_);
       stats = classifier->stats();
     }
@@ -179,7 +186,15 @@ class BoundClassifier {
   }
 
  private:
+  // Throws if this thread is in Classify already.
+  void CheckOutside() const {
+    if (user_ != std::this_thread::get_id()) return;
+    throw StatusError(absl::FailedPreconditionError(
+        "the classifier is in use: its progress function asks"));
+  }
+
   std::mutex mutex_;
+  std::atomic<std::thread::id> user_;  // the thread that classifies
   ProgressCall* progress_ = nullptr;
   std::optional<Bound<Classifier>> classifier_;
 };
@@ -293,7 +308,7 @@ void AddClassifier(nb::module_& m) {
       .def_prop_ro("stats", &BoundClassifier::Stats,
                    "Counts since its creation. answer_mass: the least "
                    "probability that Yes and No\nhad together; below 0.5, the "
-                   "model is no ShieldGemma.");
+                   "model is not a ShieldGemma.");
 }
 
 }  // namespace

@@ -48,7 +48,7 @@ class LoadWatcher {
     const bool ends = at.done_bytes == at.total_bytes;
     if (!ends && now < next_) return error_ == nullptr;
     next_ = now + kProgressPause;
-    const nb::gil_scoped_acquire acquire;
+    const WithGil acquire;
     try {
       if (PyErr_CheckSignals() != 0) throw nb::python_error();
       if (progress_.is_valid()) progress_(at.done_bytes, at.total_bytes);

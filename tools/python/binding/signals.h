@@ -9,6 +9,8 @@
 #include <exception>
 #include <utility>
 
+#include "tools/python/binding/gil.h"
+
 namespace gemma::python {
 
 // Runs Python's handlers of signals for a thread that computes without the GIL:
@@ -23,7 +25,7 @@ class SignalCheck {
     const steady_clock::time_point now = steady_clock::now();
     if (now < next_) return false;
     next_ = now + std::chrono::milliseconds(100);
-    const nanobind::gil_scoped_acquire gil;
+    const WithGil gil;
     if (PyErr_CheckSignals() == 0) return false;
     raised_ = std::make_exception_ptr(nanobind::python_error());
     return true;
@@ -53,7 +55,7 @@ class ProgressCall {
   bool operator()(Counts... counts) {
     if (signals_.Raised()) return false;
     if (function_.is_none()) return true;
-    const nanobind::gil_scoped_acquire gil;
+    const WithGil gil;
     try {
       function_(counts...);
       return true;

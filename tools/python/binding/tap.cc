@@ -14,6 +14,7 @@
 #include "tools/python/binding/arrays.h"
 #include "tools/python/binding/bound.h"
 #include "tools/python/binding/errors.h"
+#include "tools/python/binding/gil.h"
 #include "tools/python/binding/model.h"
 #include "tools/python/binding/module.h"
 
@@ -155,7 +156,7 @@ void CallPython(const nb::object& function, const TapSite& site,
 std::shared_ptr<nb::object> Share(nb::object object) {
   return {new nb::object(std::move(object)), [](nb::object* shared) {
             if (!nb::is_alive()) return;  // the interpreter has freed it
-            const nb::gil_scoped_acquire gil;
+            const WithGil gil;
             delete shared;
           }};
 }
@@ -176,7 +177,7 @@ TapFunction PythonFunction(std::shared_ptr<nb::object> function,
           error = std::move(error)](const TapSite& site,
                                     absl::Span<float> activations) {
     if (!Matches(sites, site)) return;
-    const nb::gil_scoped_acquire gil;
+    const WithGil gil;
     try {
       CallPython(*function, site, activations);
     } catch (const std::exception& raised) {
@@ -333,9 +334,10 @@ void AddTap(nb::module_& m) {
       "A function that sees and changes activations, and changes of "
       "features.\n\n"
       "`function(site, activations)` gets float32 [rows, columns] for each of\n"
-      "`sites`, or for all. What it leaves in the array takes effect, or else "
-      "the\narray of the same shape that it returns. The array is its own: it "
-      "may keep\nit. `steer` is applied before, at each site.")
+      "`sites`, or for all. The values that it leaves in the array take "
+      "effect, or else\nthose of the array of the same shape that it returns. "
+      "The array is its own: it may\nkeep it. `steer` is applied before, at "
+      "each site.")
       .def(
           "__init__",
           [](Tap* self, const BoundModel& model, nb::object function,

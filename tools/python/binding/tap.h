@@ -45,8 +45,8 @@ struct Steer {
 // Returns the change; it refers to the autoencoder of `steer`.
 FeatureChange ChangeOf(const Steer& steer);
 
-// What a Python function raised, so that the caller of the model can raise it
-// again.
+// The exception of a Python function, so that the caller of the model can raise
+// it again.
 struct TapError {
   std::exception_ptr raised;
 };
@@ -61,7 +61,7 @@ struct ActiveTap {
 // raised nothing or `error` is null. Needs the GIL.
 void ThrowTapError(const std::shared_ptr<TapError>& error);
 
-// What a session or a request is to tap. Immutable.
+// The taps that a session or a request is to have. Immutable.
 class Tap {
  public:
   // `before`, which may be null, comes first at each site, then the changes of
