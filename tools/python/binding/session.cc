@@ -21,6 +21,7 @@
 #include "tools/python/binding/bound.h"
 #include "tools/python/binding/cache_format.h"
 #include "tools/python/binding/errors.h"
+#include "tools/python/binding/gil.h"
 #include "tools/python/binding/model.h"
 #include "tools/python/binding/module.h"
 #include "tools/python/binding/signals.h"
@@ -160,13 +161,19 @@ class BoundSession {
     session_.Close();
   }
 
-  // As Session::ForwardBatch.
+  // As Session::ForwardBatch. The batch keeps its sessions, which nothing else
+  // may hold.
   static FloatArray ForwardBatch(
-      const std::vector<std::pair<BoundSession*, nb::object>>& batch) {
+      const std::vector<std::pair<nb::object, nb::object>>& batch) {
+    std::vector<BoundSession*> sessions;
     std::vector<std::unique_ptr<Use>> uses;
     std::vector<TokenList> tokens;
-    for (const auto& [session, given] : batch) {
-      if (session == nullptr) throw nb::type_error("a session is None");
+    for (const auto& [object, given] : batch) {
+      BoundSession* session = nullptr;
+      if (!nb::try_cast(object, session) || session == nullptr) {
+        throw nb::type_error("batch: wanted pairs of a Session and tokens");
+      }
+      sessions.push_back(session);
       uses.push_back(std::make_unique<Use>(session));
       tokens.push_back(ReadTokens("tokens", given));
     }
@@ -179,10 +186,12 @@ class BoundSession {
     std::vector<float> logits(batch.size() * vocab_size);
     absl::Status status;
     {
-      const nb::gil_scoped_release release;
+      const WithoutGil release;
       status = Session::ForwardBatch(continuations, absl::MakeSpan(logits));
     }
-    for (const auto& of : batch) ThrowTapError(of.first->tap_error_);
+    for (BoundSession* session : sessions) {
+      ThrowTapError(session->tap_error_);
+    }
     ThrowIfError(std::move(status));
     return Floats(std::move(logits), batch.size(), vocab_size);
   }
@@ -215,7 +224,7 @@ class BoundSession {
   static typename std::invoke_result_t<Function>::value_type Unlocked(
       Function function) {
     auto result = [&] {
-      const nb::gil_scoped_release release;
+      const WithoutGil release;
       return function();
     }();
     return ValueOrThrow(std::move(result));
@@ -229,7 +238,7 @@ class BoundSession {
     const Use use(this);
     SignalCheck signals;
     auto result = [&] {
-      const nb::gil_scoped_release release;
+      const WithoutGil release;
       return function(use.session(), signals);
     }();
     signals.Throw();
