@@ -66,8 +66,8 @@ class QuantizeTest(CommandTest):
 
 class InspectTest(CommandTest):
     def test_numbers_of_the_command(self):
-        for path in (MODEL, MODELS / "gemma4_e2b", MODELS / "gemma4_moe", MODELS / "embedding_gemma",
-                     MODELS / "recurrent_gemma"):
+        for path in (MODEL, MODELS / "gemma4_e2b", MODELS / "gemma4_moe",
+                     MODELS / "embedding_gemma", MODELS / "recurrent_gemma"):
             with self.subTest(path.name):
                 report = json.loads(self.succeeds("inspect", path, "--json", "--threads", 2))
                 context = report["memory"]["context"]
@@ -90,6 +90,11 @@ class InspectTest(CommandTest):
             libgemma.inspect("/no/model")
         with self.assertRaisesRegex(ValueError, "cache"):
             libgemma.inspect(MODEL, cache="int4")
+        for name in ("context", "sequences"):
+            with self.assertRaisesRegex(ValueError, f"{name} is 0, wanted 1 or more"):
+                libgemma.inspect(MODEL, **{name: 0})
+        with self.assertRaisesRegex(ValueError, "path is ''"):
+            libgemma.inspect("")
 
 
 if __name__ == "__main__":

@@ -79,13 +79,13 @@ std::vector<LogitBias> ReadLogitBias(const Model& model, Arguments& arguments) {
       if (!token)
         Refuse("a key of logit_bias", key, "a piece of the vocabulary");
       bias.token = *token;
-    } else if (!nb::try_cast(key, bias.token) ||
+    } else if (PyBool_Check(key.ptr()) != 0 || !nb::try_cast(key, bias.token) ||
                !model.config().has_token(bias.token)) {
       Refuse("a key of logit_bias", key,
              absl::StrCat("a token from 0 to ", model.config().vocab_size - 1,
                           ", or a piece"));
     }
-    if (!nb::try_cast(value, bias.bias)) {
+    if (PyBool_Check(value.ptr()) != 0 || !nb::try_cast(value, bias.bias)) {
       Refuse("a value of logit_bias", value, "a number");
     }
     biases.push_back(bias);

@@ -21,6 +21,7 @@
 #include "tools/python/binding/arguments.h"
 #include "tools/python/binding/cache_format.h"
 #include "tools/python/binding/errors.h"
+#include "tools/python/binding/gil.h"
 #include "tools/python/binding/model.h"
 #include "tools/python/binding/module.h"
 #include "tools/python/binding/signals.h"
@@ -85,7 +86,7 @@ nb::list QuantizeFile(const std::string& source, const std::string& target,
   };
   absl::Status status;
   {
-    const nb::gil_scoped_release release;
+    const WithoutGil release;
     status = Quantize(source, target, options);
   }
   call.Throw();
@@ -97,6 +98,12 @@ nb::list QuantizeFile(const std::string& source, const std::string& target,
 
 nb::object Describe(const BoundModel& self, size_t context, size_t sequences,
                     const std::string& cache) {
+  for (const auto& [name, value] :
+       {std::pair("context", context), std::pair("sequences", sequences)}) {
+    if (value > 0) continue;
+    throw StatusError(absl::InvalidArgumentError(
+        absl::StrCat(name, " is 0, wanted 1 or more")));
+  }
   const std::shared_ptr<Model> model = self.get();
   SessionOptions session;
   session.max_tokens = context;
