@@ -1,10 +1,11 @@
 """Answers that arrive in parts, in threads and in event loops."""
 import asyncio
+import concurrent.futures
 import gc
 import threading
 import unittest
 
-from toys import ENDLESS, LONG_CONTEXT, TOOLS, cancelled, load, wait_until
+from toys import ENDLESS, LONG_CONTEXT, SECONDS, TOOLS, cancelled, load, wait_until
 
 import libgemma
 
@@ -51,6 +52,15 @@ class Stream(StreamTest):
         del stream
         gc.collect()
         self.assert_cancelled(self.before)
+
+    def test_close_from_other_threads(self):
+        for _ in range(20):
+            stream = self.llm.stream("Hi", **ENDLESS)
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                rest = pool.submit(list, stream)
+                stream.close()
+                rest.result(timeout=SECONDS)
+        self.assertEqual(cancelled(self.llm), self.before + 20)
 
     def test_context_manager_cancels(self):
         with self.llm.stream("Hi", **ENDLESS) as stream:
@@ -166,6 +176,18 @@ class Async(StreamTest):
             await stream.aclose()
             with self.assertRaises(StopAsyncIteration):
                 await stream.__anext__()
+
+        asyncio.run(main())
+        self.assert_cancelled(self.before)
+
+    def test_close_wakes_other_tasks(self):
+        async def main():
+            stream = self.llm.astream("A prompt to read. " * 2000, **ENDLESS)
+            first = asyncio.create_task(stream.__anext__())
+            await asyncio.sleep(0)
+            stream.close()
+            with self.assertRaises(StopAsyncIteration):
+                await asyncio.wait_for(first, SECONDS)
 
         asyncio.run(main())
         self.assert_cancelled(self.before)

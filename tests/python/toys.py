@@ -56,8 +56,12 @@ def wait_until(condition):
 
 
 def cancelled(llm):
-    """Returns how many requests were cancelled, once none runs."""
-    wait_until(lambda: llm._engine.snapshot()["running"] == 0)
+    """Returns how many requests were cancelled, once none runs or waits."""
+    def idle():
+        now = llm._engine.snapshot()
+        return now["running"] == 0 and now["queued"] == 0
+
+    wait_until(idle)
     return llm._engine.snapshot()["ended"]["cancelled"]
 
 

@@ -58,11 +58,14 @@ class Stream:
         return self._pieces.popleft()
 
     def _take(self) -> None:
+        answer = self._answer
+        if answer is None:  # another thread closed the stream
+            return
         # In this order: nothing comes after the end.
-        done = self._answer.done
-        self._pieces.extend(map(make_piece, self._answer.take()))
+        done = answer.done
+        self._pieces.extend(map(make_piece, answer.take()))
         if done:
-            self.completion = make_completion(self._answer.result(), self._seed)
+            self.completion = make_completion(answer.result(), self._seed)
             self._pieces.append(Piece(completion=self.completion))
             self._answer = None
 
@@ -196,6 +199,7 @@ class AsyncStream:
         answer = self._end()
         if answer is not None:
             answer.cancel()
+        self._wake()  # a task that waits for the next piece
 
     async def aclose(self) -> None:
         """As close."""
