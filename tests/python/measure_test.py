@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""LLM's logits, probabilities, vectors and policies: the bits of the command, and transformers' numbers."""
+"""LLM's logits, probabilities, vectors and policies: the command's bits, transformers' numbers."""
 import json
 import subprocess
 import sys
 import unittest
 import warnings
+from unittest import mock
 
 import numpy as np
 
@@ -128,6 +129,9 @@ class ProbabilityTest(CommandTest):
                 self.llm.score(TEXT, choices)
         with self.assertRaisesRegex(TypeError, "temperature"):
             self.llm.score(TEXT, ["dog"], temperature=1)
+        for name, value in (("raw", "no"), ("parse_control", 1), ("thinking", 0)):
+            with self.assertRaisesRegex(ValueError, f"{name} is .*, wanted True or False"):
+                self.llm.score(TEXT, ["dog"], **{name: value})
 
 
 class EmbedTest(CommandTest):
@@ -209,7 +213,7 @@ class ClassifyTest(CommandTest):
 
     def classify(self, *arguments, **options):
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*no ShieldGemma")  # a toy
+            warnings.filterwarnings("ignore", ".*not a ShieldGemma")  # a toy
             return self.llm.classify(*arguments, **options)
 
     def test_transformers_within_tolerance(self):
@@ -248,6 +252,22 @@ class ClassifyTest(CommandTest):
                 ((["a", "b " * 9000],), {}, "text 1: ")):
             with self.subTest(says), self.assertRaisesRegex(ValueError, says):
                 self.classify(*arguments, **options)
+
+    def test_progress_that_asks(self):
+        for ask in (lambda *_: self.llm.classify("b", "hate"),
+                    lambda *_: self.llm._classifier("hub").stats):
+            with self.assertRaisesRegex(libgemma.FailedPreconditionError, "its progress function"):
+                self.llm.classify("a", "hate", progress=ask)
+        self.classify("a", "hate")
+
+    def test_warnings_tell_their_call(self):
+        classifier = mock.Mock(**{"classify.return_value": [[0.5]]}, stats={"answer_mass": 0.1})
+        with mock.patch.object(self.llm, "_bound_classifiers", {"hub": classifier}, create=True):
+            with self.assertWarnsRegex(UserWarning, "0.10 together"):
+                self.llm.classify("a", "hate")
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                self.llm.classify("a", "hate")
 
     def test_shieldgemma_is_quiet(self):
         with warnings.catch_warnings():

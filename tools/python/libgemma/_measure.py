@@ -10,6 +10,7 @@ import numpy as np
 
 from libgemma import _core
 from libgemma._errors import InvalidArgumentError
+from libgemma._options import check_names
 from libgemma._progress import Progress, ProgressOption
 from libgemma._results import TokenLogprob, TokenProbability
 
@@ -110,6 +111,7 @@ class MeasureMixin:
             token. See Session.score for the numbers of each token.
         """
         self._check_open()
+        check_names(options, "score")
         for name in options:
             if name not in ("raw", "parse_control", "system", "tools", "thinking"):
                 raise TypeError(f"score() got an unexpected keyword argument '{name}'")
@@ -202,7 +204,7 @@ class MeasureMixin:
 
     def classify(self, texts: Any, policies: Any = None, *, wording: str = "hub",
                  progress: ProgressOption = None) -> Any:
-        """Returns how probably a text violates policies, with a ShieldGemma: a number for each name.
+        """Returns how probably a text violates policies, with a ShieldGemma: a number for each.
 
         texts: a prompt, or a tuple of a prompt and the response that is classified; or a list of
             these, for a list of dictionaries. Prompts of all texts and policies that begin alike
@@ -213,8 +215,8 @@ class MeasureMixin:
         progress: as for LLM; counts the prompts, one for each text and policy.
 
         A number is the probability of "Yes" against "No" as the next token. UserWarning tells if
-        the two were improbable together: the model is then no ShieldGemma. If a text is too long,
-        the error names it and no result is returned.
+        the two were improbable together: the model is then not a ShieldGemma. If a text is too
+        long, the error names it and no result is returned.
         """
         self._check_open()
         one = isinstance(texts, (str, tuple))
@@ -226,8 +228,11 @@ class MeasureMixin:
             rows = classifier.classify(pairs, wanted, shown.function)
         mass = classifier.stats["answer_mass"]
         if mass < 0.5:
-            warnings.warn(f"{self.name}: 'Yes' and 'No' had a probability of {mass:.2f} together, so "
-                          "the numbers mean little: this model is no ShieldGemma", stacklevel=2)
+            # A new one has not seen these texts, so that later calls tell of theirs.
+            self._drop_classifiers()
+            warnings.warn(f"{self.name}: 'Yes' and 'No' had a probability of {mass:.2f} together, "
+                          "so the numbers mean little: this model is not a ShieldGemma",
+                          stacklevel=2)
         results = [{policy.name: probability for policy, probability in zip(wanted, row)}
                    for row in rows]
         return results[0] if one else results
