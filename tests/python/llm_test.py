@@ -1,4 +1,5 @@
 """LLM: its numbers are those of the command, its options, forms, errors and names."""
+import asyncio
 import io
 import json
 import os
@@ -152,7 +153,8 @@ class Options(unittest.TestCase):
                             ("stop_tokens", [1 << 40]), ("logprobs", "yes"), ("timeout", -1),
                             ("timeout", float("nan")), ("logit_bias", [1]),
                             ("logit_bias", {"no such piece at all": 1}), ("logit_bias", {-1: 1}),
-                            ("logit_bias", {3: "x"}), ("client", 5), ("raw", "no"),
+                            ("logit_bias", {3: "x"}), ("logit_bias", {True: 1.0}),
+                            ("logit_bias", {3: True}), ("client", 5), ("raw", "no"),
                             ("thinking", "no")):
             with self.subTest(name=name, value=value):
                 self.refused(name, **{name: value})
@@ -178,10 +180,12 @@ class Options(unittest.TestCase):
     def test_numbers_may_be_numpys(self):
         import numpy as np
         tokens = np.array(self.llm.tokens("Hi"), dtype=np.int32)
-        self.assertEqual(
-            self.llm.generate(tokens, seed=np.int64(1), max_tokens=np.int8(9),
-                              temperature=np.float32(0.5)),
-            mock.ANY)
+        for prompt in (tokens, list(tokens)):
+            self.assertEqual(
+                self.llm.generate(prompt, seed=np.int64(1), max_tokens=np.int8(9),
+                                  temperature=np.float32(0.5)).tokens,
+                self.llm.generate("Hi", seed=1, max_tokens=9, temperature=0.5).tokens)
+        self.assertEqual(len(self.llm.generate([tokens, tokens], max_tokens=1)), 2)
         self.assertEqual(
             self.llm.generate(tokens, seed=np.int64(1), max_tokens=np.int8(9)).tokens,
             self.llm.generate("Hi", seed=1, max_tokens=9).tokens)
@@ -264,7 +268,11 @@ class Forms(unittest.TestCase):
                               ("#/madeUp", {"schema": {"madeUp": 1}}),
                               ("no room for thoughts", {"json": True, "thinking": True}),
                               ("tool_choice", {"tool_choice": 5}),
-                              ("no 'tools'", {"tool_choice": "required"})):
+                              ("'tools' is missing", {"tool_choice": "required"}),
+                              ("schema is 0", {"schema": 0}), ("regex is 0", {"regex": 0}),
+                              ("choices is 0", {"choices": 0}),
+                              ("choices is 'abc'", {"choices": "abc"}),
+                              ("tools is ''", {"tools": ""}), ("tools is {}", {"tools": {}})):
             with self.subTest(options=options):
                 with self.assertRaisesRegex(libgemma.InvalidArgumentError, says):
                     self.llm.chat([{"role": "user", "content": "Hi"}], **options)
@@ -278,7 +286,7 @@ class Forms(unittest.TestCase):
             self.assertEqual([call.name for call in answer.tool_calls], ["weather"])
             self.assertEqual(list(answer.tool_calls[0].parsed_arguments()), ["city"])
 
-    def test_cut_calls_are_no_text(self):
+    def test_cut_calls_give_no_text(self):
         chat = [{"role": "user", "content": "Hi"}]
         options = {"tools": [WEATHER], "tool_choice": "required", "seed": 3, "max_tokens": 9}
         answer = self.llm.chat(chat, **options)
@@ -307,8 +315,18 @@ class Forms(unittest.TestCase):
                            ("tool_calls", [{"role": "assistant", "tool_calls": 5}])):
             with self.subTest(chat=chat), self.assertRaisesRegex(ValueError, says):
                 self.llm.chat(chat)
-        with self.assertRaisesRegex(ValueError, "messages is"):
-            self.llm.chat(["Hi"])
+        call = {"name": "weather", "arguments": {}}
+        for says, message in (
+                ("the same", {"content": "x", "thoughts": "a", "reasoning_content": "b"}),
+                ("has 'nmae'", {"tool_calls": [{"function": call, "nmae": "x"}]}),
+                ("type is 'custom'", {"tool_calls": [{"type": "custom", "function": call}]}),
+                ("type is 'custom'", {"tool_calls": [{"type": "custom", **call}]})):
+            with self.subTest(message=message), self.assertRaisesRegex(ValueError, says):
+                self.llm.chat([{"role": "user", "content": "x"}, {"role": "assistant", **message},
+                               {"role": "user", "content": "y"}])
+        for messages in (["Hi"], []):
+            with self.assertRaisesRegex(ValueError, "messages is"):
+                self.llm.chat(messages)
 
 
 class Life(unittest.TestCase):
@@ -363,6 +381,12 @@ class Life(unittest.TestCase):
         self.assertEqual(calls[-1], (20, 20))
         self.assertEqual(calls, sorted(calls))
 
+    def test_lists_fit_short_queues(self):
+        with load(max_queued=1) as llm:
+            self.assertEqual(len(llm.generate(["Hi"] * 20, max_tokens=2)), 20)
+            answers = asyncio.run(llm.agenerate(["Hi"] * 20, max_tokens=2))
+            self.assertEqual(len(answers), 20)
+
     def test_progress_bars(self):
         class Bar:
             made = []
@@ -410,7 +434,9 @@ class Life(unittest.TestCase):
                               ("max_sequences is 0", {"sequences": 0}),
                               ("quantize is 'q9'", {"quantize": "q9"}),
                               ("adapters", {"adapters": [("x", "y")]}),
-                              ("max_bytes", {"memory": 5}), ("simd|cpu|CPU", {"simd": "mmx"})):
+                              ("max_bytes", {"memory": 5}), ("progress is 5", {"progress": 5}),
+                              ("chat_template is ''", {"chat_template": ""}),
+                              ("simd|cpu|CPU", {"simd": "mmx"})):
             with self.subTest(options=options):
                 with self.assertRaisesRegex(libgemma.InvalidArgumentError, says):
                     load(**options)
@@ -427,8 +453,8 @@ class Errors(unittest.TestCase):
                             ("DataLossError", ValueError),
                             ("PermissionDeniedError", PermissionError)):
             found = getattr(libgemma, error)
-            self.assertTrue(issubclass(found, (base, libgemma.GemmaError)))
             self.assertTrue(issubclass(found, base))
+            self.assertTrue(issubclass(found, libgemma.GemmaError))
 
     def test_codes_and_reasons(self):
         with tempfile.NamedTemporaryFile(suffix=".gguf") as file:
@@ -487,8 +513,12 @@ class Names(unittest.TestCase):
         with self.assertRaisesRegex(libgemma.FailedPreconditionError, "download is incomplete"):
             load("half")
         self.pull("broken", text="[]")
-        with self.assertRaisesRegex(libgemma.DataLossError, "not a record"):
-            load("broken")
+        self.pull("odd", text='{"main_file": 5, "complete": true}')
+        for name in ("broken", "odd"):
+            with self.assertRaisesRegex(libgemma.DataLossError, "not a record"):
+                load(name)
+        with self.assertRaisesRegex(libgemma.InvalidArgumentError, "path is ''"):
+            load("")
 
     def test_paths_come_first(self):
         with self.assertRaisesRegex(libgemma.NotFoundError, "no/file.gguf"):

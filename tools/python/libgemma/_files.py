@@ -1,4 +1,4 @@
-"""What files of models hold, and writing them with other types of weights."""
+"""The contents of files of models, and writing them with other types of weights."""
 
 from __future__ import annotations
 

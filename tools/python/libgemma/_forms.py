@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 
 from libgemma._errors import InvalidArgumentError
 
@@ -40,10 +40,12 @@ def _read_choice(choice: Any) -> dict[str, Any]:
 def tools_text(options: Mapping[str, Any]) -> str:
     """Returns the declarations of tools as JSON, or ""."""
     tools = options.get("tools")
-    if not tools:
+    if tools is None:
         return ""
     if not isinstance(tools, (list, tuple)):
         raise InvalidArgumentError(f"tools is {tools!r:.100}, wanted a list of declarations")
+    if not tools:
+        return ""
     return json.dumps(list(tools), ensure_ascii=False)
 
 
@@ -52,14 +54,15 @@ def read_form(options: Mapping[str, Any], dialect: str) -> dict[str, Any] | None
 
     dialect: how the model calls tools.
     """
-    given = [name for name in _FORMS if options.get(name) not in (None, False)]
+    given = [name for name in _FORMS if options.get(name) is not None
+             and not (name == "json" and options["json"] is False)]
     if len(given) > 1:
         raise InvalidArgumentError(f"'{given[0]}' excludes '{given[1]}': an answer has one form")
     thinking = bool(options.get("thinking"))
     tools = tools_text(options)
     choice = _read_choice(options.get("tool_choice"))
     if not tools and choice["tool_choice"] == "required":
-        raise InvalidArgumentError("tool_choice asks for a call, but there are no 'tools'")
+        raise InvalidArgumentError("tool_choice asks for a call, but 'tools' is missing")
     if tools and dialect == "none":
         raise InvalidArgumentError("tools are given, but the model was not trained to call any")
     if given and tools and choice["tool_choice"] != "none":
@@ -80,5 +83,8 @@ def read_form(options: Mapping[str, Any], dialect: str) -> dict[str, Any] | None
             raise InvalidArgumentError(f"regex is {options['regex']!r:.100}, wanted a text")
         return {"kind": "regex", "text": options["regex"]}
     if name == "choices":
-        return {"kind": "choices", "choices": options["choices"]}
+        choices = options["choices"]
+        if isinstance(choices, str) or not isinstance(choices, Iterable):
+            raise InvalidArgumentError(f"choices is {choices!r:.100}, wanted a list of texts")
+        return {"kind": "choices", "choices": list(choices)}
     return {"kind": "json"}

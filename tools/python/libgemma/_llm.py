@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import numbers
 import os
 import random
 import weakref
@@ -33,6 +34,7 @@ Prompt = Union[str, Sequence[int], Chat]
 
 # Requests given to the engine for each of its sequences: some wait, so that it never does.
 _AHEAD = 2
+_MAX_QUEUED = 1024  # the engine's default
 _MAX_COMPLETION_TOKENS = 256  # a base model often does not end its text
 _DEFAULT_CONTEXT = 4096
 
@@ -58,7 +60,7 @@ def _is_one(prompts: Any) -> bool:
         return True
     if isinstance(prompts, Iterable) and not isinstance(prompts, (Mapping, Set, bytes, bytearray)):
         first = next(iter(prompts), None) if isinstance(prompts, Sequence) else None
-        return hasattr(prompts, "dtype") or isinstance(first, int)
+        return hasattr(prompts, "dtype") or isinstance(first, numbers.Integral)
     raise InvalidArgumentError(f"the prompt is {prompts!r:.100}, wanted a text, a list of tokens "
                                "or a chat, or a list of them")
 
@@ -153,7 +155,7 @@ class LLM(MeasureMixin, OpenAIMixin, TapsMixin):
     @property
     def _engine(self) -> _core.Engine:
         if isinstance(self._made_engine, GemmaError):
-            raise self._made_engine
+            raise self._made_engine.with_traceback(None)
         return self._made_engine
 
     # Life.
@@ -312,16 +314,25 @@ class LLM(MeasureMixin, OpenAIMixin, TapsMixin):
         if is_chat(messages):
             return self._answer_all([messages], options, None)[0]
         chats = list(messages)
+        if not chats:
+            raise InvalidArgumentError(
+                f"messages is {messages!r:.100}, wanted a chat or a list of chats")
         for chat in chats:
             read_messages(chat, options.get("system"))
         return self._answer_all(chats, options, progress)
+
+    def _ahead(self) -> int:
+        """Returns how many requests of a list the engine has at once."""
+        most = self._options["max_queued"]
+        most = _MAX_QUEUED if most is None else most
+        return max(1, min(_AHEAD * self._options["sequences"], most))
 
     def _answer_all(self, prompts: Sequence[Prompt], options: Mapping[str, Any],
                     progress: ProgressOption) -> list[Completion]:
         inbox = _core.Inbox(False)
         results: list[Any] = [None] * len(prompts)
         running: dict[int, tuple[_core.Answer, int]] = {}
-        ahead = _AHEAD * self._options["sequences"]
+        ahead = self._ahead()
         following = 0
         done = 0
         with Progress(progress, "answering", "prompts") as shown:
@@ -365,7 +376,7 @@ class LLM(MeasureMixin, OpenAIMixin, TapsMixin):
         check_names(options, "agenerate")
         if _is_one(prompts):
             return await self._complete(prompts, options)
-        free = asyncio.Semaphore(_AHEAD * self._options["sequences"])
+        free = asyncio.Semaphore(self._ahead())
 
         async def answer(prompt: Prompt) -> Completion:
             async with free:
@@ -386,6 +397,8 @@ def _template(template: str | os.PathLike[str] | None) -> str | None:
     """Returns a word, or the path of a file, which comes first."""
     if template is None:
         return None
+    if template == "":
+        raise InvalidArgumentError("chat_template is '', wanted a file, 'file', 'gemma' or 'none'")
     return os.path.abspath(template) if os.path.exists(template) else os.fspath(template)
 
 

@@ -39,6 +39,13 @@ def _read_call(where: str, call: Any) -> _core.ToolCall:
     for key in function:
         if key not in ("name", "arguments", "id", "type"):
             raise InvalidArgumentError(f"{where} has {key!r}, wanted 'id', 'name' and 'arguments'")
+    if function is not call:
+        for key in call:
+            if key not in ("id", "type", "function", "index"):
+                raise InvalidArgumentError(f"{where} has {key!r}, wanted 'id', 'type' and "
+                                           "'function'")
+    if call.get("type", "function") != "function":
+        raise _wrong(f"{where}.type", call["type"], "'function'")
     arguments = function.get("arguments", "")
     if isinstance(arguments, Mapping):
         arguments = json.dumps(arguments, ensure_ascii=False)
@@ -75,6 +82,9 @@ def _read_message(where: str, message: Mapping[str, Any]) -> _core.Message:
         raise InvalidArgumentError(f"{where} has no 'content'")
     fields["tool_calls"] = [_read_call(f"{where}.tool_calls[{index}]", call)
                             for index, call in enumerate(calls)]
+    if message.get("thoughts") is not None and message.get("reasoning_content") is not None:
+        raise InvalidArgumentError(f"{where} has both 'thoughts' and 'reasoning_content', which "
+                                   "are the same")
     for key, name in (("thoughts", "thoughts"), ("reasoning_content", "thoughts"),
                       ("name", "tool_name"), ("tool_call_id", "call_id")):
         if message.get(key) is not None:

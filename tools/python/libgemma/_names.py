@@ -7,7 +7,8 @@ import os
 import pathlib
 import re
 
-from libgemma._errors import DataLossError, FailedPreconditionError, NotFoundError
+from libgemma._errors import (DataLossError, FailedPreconditionError, InvalidArgumentError,
+                              NotFoundError)
 
 # A name is always a plain file name.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -32,12 +33,13 @@ def _pulled_file(name: str) -> pathlib.Path | None:
     try:
         fields = json.loads(record.read_text(encoding="utf-8"))
         main_file, complete = fields["main_file"], fields["complete"]
+        path = folder / main_file if main_file else folder
     except (ValueError, KeyError, TypeError) as error:
         raise DataLossError(f"{record}: {error} (not a record of gemma pull)") from None
     if not complete:
         raise FailedPreconditionError(
             f"{name}: the download is incomplete; gemma pull {name} fetches the rest")
-    return folder / main_file if main_file else folder
+    return path
 
 
 def resolve(model: str) -> str:
@@ -46,6 +48,8 @@ def resolve(model: str) -> str:
     Text that can be no name is returned as it is. NotFoundError, with the cure, for a name that
     was not pulled.
     """
+    if not model:
+        raise InvalidArgumentError("path is '', wanted a file, a folder or the name of a model")
     if os.path.lexists(model) or not _NAME.fullmatch(model):
         return model
     pulled = _pulled_file(model)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any, Callable, Union
 
+from libgemma._errors import InvalidArgumentError
+
 ProgressOption = Union[None, bool, Callable[[int, int], Any]]
 
 
@@ -12,12 +14,15 @@ class Progress:
     """A function of (done, total) that shows them, and a context manager that ends the display.
 
     option: None or False shows nothing. True shows a bar if tqdm is installed, else a line on
-        standard error if that is a terminal. Anything else is called with done and total.
+        standard error if that is a terminal. A function is called with done and total.
     label: what is done, for example "loading".
     unit: "B" for bytes.
     """
 
     def __init__(self, option: ProgressOption, label: str, unit: str):
+        if option is not None and not isinstance(option, bool) and not callable(option):
+            raise InvalidArgumentError(
+                f"progress is {option!r:.100}, wanted True, False, None or a function")
         self._call = option if callable(option) else None
         self._label = label
         self._unit = unit

@@ -65,9 +65,12 @@ class TapsMixin:
         max_checkpoints: the most checkpoints; above this, the oldest are dropped.
         """
         self._check_open()
-        return _core.Session(self._model,
-                             max_tokens=max_tokens or self._engine_options()["context"],
-                             cache=cache or self._options["cache"], max_rollback=max_rollback,
+        if max_tokens is None:
+            max_tokens = self._engine_options()["context"]
+        if cache is None:
+            cache = self._options["cache"]
+        return _core.Session(self._model, max_tokens=max_tokens, cache=cache,
+                             max_rollback=max_rollback,
                              checkpoint_interval=checkpoint_interval,
                              max_checkpoints=max_checkpoints)
 
@@ -80,9 +83,9 @@ class TapsMixin:
             steer: _core.Steer | Sequence[_core.Steer] = ()) -> _core.Tap:
         """Returns a tap, for Session.set_tap and for the option `tap` of generate.
 
-        function: called as function(site, activations) with float32 [rows, columns]. What it leaves
-            in the array takes effect, or else an array of this shape that it returns. The array is
-            a copy that the function may keep.
+        function: called as function(site, activations) with float32 [rows, columns]. The values
+            that it leaves in the array take effect, or else those of an array of this shape that
+            it returns. The array is a copy that the function may keep.
         sites: "POINT", in all layers, or "POINT@LAYER", or a list of these; None: all. POINT is
             embedding, mix_input, mix_hidden, mix_output, mixed_stream, ffw_input, ffw_hidden,
             ffw_output, block_output, head_input or another of gemma/taps.h. Those of Gemma Scope
@@ -91,7 +94,8 @@ class TapsMixin:
 
         The function runs on the thread that computes, and takes the GIL; in generate, all other
         requests wait for it. It must not use the session that it taps, nor wait for a different
-        thread that computes. What it raises is raised by the call that computes.
+        thread that computes. Its exception is raised by the call that
+        computes.
         """
         self._check_open()
         return _core.Tap(self._model, function,
