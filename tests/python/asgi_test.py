@@ -1,123 +1,22 @@
 #!/usr/bin/env python3
-"""The ASGI application answers with the bytes of gemma serve, by the same rules of access."""
+"""The ASGI application answers with the bytes of gemma serve."""
 import asyncio
-import json
-import pathlib
 import pickle
-import tempfile
 import unittest
 from unittest import mock
 
 import libgemma
+from asgi_app import MODEL, TEXT, AppTest, Exchange, ask, runs
 from libgemma._serving import Serving as ServingHere
 from libgemma.asgi import asgi
-from served import (EMBEDDER, NEVER_ENDS, SECONDS, TESTDATA, TOY, CommandTest, Serving, request,
+from served import (EMBEDDER, NEVER_ENDS, TESTDATA, TOY, CommandTest, Serving, request,
                     without_ids)
 
 SHIELD = str(TESTDATA / "classify" / "shield.gguf")
-MODEL = {"model": "gemma3_mixed"}
 CAT = {**MODEL, "messages": [{"role": "user", "content": "the cat"}], "seed": 4, "max_tokens": 6}
-TEXT = {**MODEL, "prompt": "the", "seed": 4, "max_tokens": 6}
 ENDLESS = {**TEXT, "max_tokens": 150000, "logit_bias": NEVER_ENDS}
 # What the ASGI server writes itself, and ids.
 OTHER_HEADERS = {"connection", "transfer-encoding", "date", "x-request-id"}
-
-
-class Exchange:
-    """What an ASGI server does for one request, without sockets."""
-
-    def __init__(self, app, method="GET", path="/health", body=b"", pieces=1, **changes):
-        if not isinstance(body, bytes):
-            body = json.dumps(body).encode()
-        headers = {"host": "localhost"}
-        if body:
-            headers |= {"content-type": "application/json", "content-length": str(len(body))}
-        headers |= {name.replace("_", "-"): value
-                    for name, value in changes.pop("headers", {}).items()}
-        path, _, query = path.partition("?")
-        self.scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1",
-                      "method": method, "scheme": "http", "path": path, "raw_path": path.encode(),
-                      "query_string": query.encode(), "root_path": "",
-                      "headers": [(name.encode(), value.encode())
-                                  for name, value in headers.items() if value is not None],
-                      "client": ("127.0.0.1", 1234), "server": ("127.0.0.1", 80), **changes}
-        size = -(-len(body) // pieces) or 1
-        self.incoming = asyncio.Queue()
-        for begin in range(0, max(len(body), 1), size):
-            self.incoming.put_nowait({"type": "http.request", "body": body[begin:begin + size],
-                                      "more_body": begin + size < len(body)})
-        self.status, self.headers, self.body, self.ended = None, {}, b"", False
-        self.changed = asyncio.Condition()
-        self.may_send = asyncio.Event()
-        self.may_send.set()
-        self.task = asyncio.create_task(app(self.scope, self.incoming.get, self._send))
-
-    async def _send(self, message):
-        await self.may_send.wait()
-        async with self.changed:
-            if message["type"] == "http.response.start":
-                assert self.status is None
-                self.status = message["status"]
-                names = [name for name, _ in message["headers"]]
-                assert len(names) == len(set(names)) and all(name.islower() for name in names)
-                self.headers = {name.decode(): value.decode()
-                                for name, value in message["headers"]}
-            else:
-                assert self.status is not None and not self.ended
-                self.body += message.get("body", b"")
-                self.ended = not message.get("more_body", False)
-            self.changed.notify_all()
-
-    async def until(self, text):
-        """Waits until the body has the text."""
-        async with self.changed:
-            await asyncio.wait_for(self.changed.wait_for(lambda: text in self.body), SECONDS)
-
-    def leave(self):
-        self.incoming.put_nowait({"type": "http.disconnect"})
-
-    async def end(self):
-        await asyncio.wait_for(self.task, SECONDS)
-        return self
-
-    @property
-    def error(self):
-        return json.loads(self.body)["error"]
-
-
-async def ask(app, *arguments, **changes):
-    """Returns the Exchange of a request after its response."""
-    return await Exchange(app, *arguments, **changes).end()
-
-
-def runs(function):
-    """Makes a test of a coroutine with an application that is open."""
-    def test(self):
-        async def run():
-            app = asgi(self.MODEL, **self.OPTIONS)
-            await asyncio.wrap_future(app.open())
-            try:
-                await function(self, app)
-            finally:
-                app.close()
-        asyncio.run(run())
-    return test
-
-
-class AppTest(unittest.TestCase):
-    """Each test has an application; all of a class share the model."""
-    OPTIONS = {}
-    LOAD = {"threads": 1}
-
-    @classmethod
-    def setUpClass(cls):
-        cls.MODEL = libgemma.LLM(TOY, **cls.LOAD)
-        cls.addClassCleanup(cls.MODEL.close)
-
-    async def refused(self, app, status, code, *arguments, **changes):
-        response = await ask(app, *arguments, **changes)
-        self.assertEqual((response.status, response.error["code"]), (status, code), response.body)
-        return response
 
 
 class SameBytesTest(CommandTest):
@@ -182,133 +81,6 @@ class OpeningTest(unittest.TestCase):
         with self.assertRaisesRegex(libgemma.FailedPreconditionError, "closed while it loaded"):
             serving.open()
         self.assertEqual(serving._loaded, [])
-
-
-class AccessTest(AppTest):
-    OPTIONS = {"allow_hosts": ["Gemma.Example"], "cors": ["https://page.example"]}
-
-    @runs
-    async def test_hosts(self, app):
-        for host in ("localhost", "LOCALHOST:80", "localhost.", "a.localhost", "127.0.0.1:1",
-                     "[::1]:80", "[::1]", "gemma.example:8080", "GEMMA.example"):
-            self.assertEqual((await ask(app, headers={"host": host})).status, 200, host)
-        for host in ("evil.example", "localhost.evil.example", "evil.example:localhost", "",
-                     "127.0.0.1.evil.example", "localhost:80@evil.example", "[::1", "a b", "1.2.3",
-                     "[::1]evil.example", "gemma.example.evil"):
-            await self.refused(app, 403, "host_not_allowed", headers={"host": host})
-        self.assertEqual((await ask(app, headers={"host": None})).status, 400)
-        for server in (None, ("127.0.0.1", 80)):  # the client is not known
-            await self.refused(app, 403, "host_not_allowed", client=None, server=server,
-                               headers={"host": "any"})
-        response = await ask(app, client=None, server=("/run/gemma", None), headers={"host": "any"})
-        self.assertEqual(response.status, 200)
-
-    @runs
-    async def test_pages(self, app):
-        self.assertEqual((await ask(app, headers={"origin": "http://localhost"})).status, 200)
-        for origin in ("https://evil.example", "null", "http://localhost:1",
-                       "https://page.example.evil"):
-            response = await self.refused(app, 403, "origin_not_allowed", "POST",
-                                          "/v1/completions", TEXT, headers={"origin": origin})
-            self.assertNotIn("access-control-allow-origin", response.headers)
-        page = {"origin": "https://page.example"}
-        response = await ask(app, "POST", "/v1/completions", TEXT, headers=page)
-        self.assertEqual(response.headers["access-control-allow-origin"], page["origin"])
-        self.assertEqual(response.headers["vary"], "origin")
-        response = await ask(app, "OPTIONS", "/v1/completions", headers={
-            **page, "access-control-request-headers": "authorization, x-stainless-os"})
-        self.assertEqual(response.headers["access-control-allow-headers"],
-                         "authorization, x-stainless-os")
-
-    @runs
-    async def test_bodies_are_json(self, app):
-        for kind in ("text/plain", "application/x-www-form-urlencoded", None):
-            await self.refused(app, 415, "wrong_content_type", "POST", "/v1/completions", TEXT,
-                               headers={"content-type": kind})
-        response = await ask(app, "POST", "/v1/completions", TEXT,
-                             headers={"content-encoding": "gzip"})
-        self.assertEqual(response.status, 415)
-
-    @runs
-    async def test_other_machines(self, app):
-        for client in (("192.168.0.9", 1), ("2001:db8::1", 1), ("other", 1)):
-            await self.refused(app, 403, "no_keys", "POST", "/v1/completions", TEXT, client=client)
-            self.assertEqual((await ask(app, client=client)).status, 200)  # /health
-        for client in (("::1", 1), ("::ffff:127.0.0.1", 1), ("127.0.0.5", 1)):
-            response = await ask(app, "POST", "/v1/completions", TEXT, client=client)
-            self.assertEqual(response.status, 200)
-        for client, server in ((None, ("127.0.0.1", 80)), (None, None), (("", 0), ("::1", 80))):
-            await self.refused(app, 403, "no_keys", "POST", "/v1/completions", TEXT, client=client,
-                               server=server)
-        response = await ask(app, "POST", "/v1/completions", TEXT, client=None,
-                             server=("/run/gemma", None))
-        self.assertEqual(response.status, 200)
-        everybody = asgi(self.MODEL, no_auth=True)
-        await asyncio.wrap_future(everybody.open())
-        response = await ask(everybody, "POST", "/v1/completions", TEXT, client=("192.168.0.9", 1))
-        self.assertEqual(response.status, 200)
-        everybody.close()
-
-    @runs
-    async def test_prefixes(self, app):
-        for prefix in ("/gemma", "/gemma/"):
-            response = await ask(app, "POST", "/gemma/v1/completions", TEXT, root_path=prefix)
-            self.assertEqual(response.status, 200)
-        response = await ask(app, "POST", "/v1/completions", TEXT, root_path="/gemma")
-        self.assertEqual(response.status, 200)
-        await self.refused(app, 404, "unknown_path", path="/gemmas/health", root_path="/gemma")
-
-    def test_iterators_are_read_once(self):
-        app = asgi(self.MODEL, api_keys=iter(["a"]), allow_hosts=iter(["b"]),
-                   cors=iter(["https://c.example"]))
-        self.assertEqual((len(app._access._digests), app._access._hosts, app._access._origins),
-                         (1, {"b"}, {"https://c.example"}))
-
-    def test_requests_after_the_end(self):
-        async def run():
-            app = asgi(self.MODEL)
-            await asyncio.wrap_future(app.open())
-            app.close()
-            for path, body in (("/v1/completions", TEXT), ("/v1/completions", b"")):
-                await self.refused(app, 503, "stopped", "POST", path, body)
-        asyncio.run(run())
-
-    def test_options_are_checked(self):
-        for error, options in ((TypeError, {"cors": "https://a.example"}),
-                               (ValueError, {"ping": 0}),
-                               (ValueError, {"cors": ["https://a.example/path"]}),
-                               (ValueError, {"api_keys": ["a b"]}), (TypeError, {"thread": 1}),
-                               (ValueError, {"api_keys": ["a"], "api_key_file": "b"})):
-            with self.subTest(options), self.assertRaises(error):
-                asgi(self.MODEL, **options)
-
-
-class KeysTest(AppTest):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(folder.cleanup)
-        keys = pathlib.Path(folder.name) / "keys"
-        keys.write_text("# the keys\n\n first-key \nsecond\n")
-        cls.OPTIONS = {"api_key_file": keys}
-
-    @runs
-    async def test_requests_need_a_key(self, app):
-        for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "first-key"},
-                        {"authorization": "Bearer "}, {"authorization": "Bearer # the keys"},
-                        {"authorization": "Bearer first-ke"}, {"authorization": "Basic first-key"}):
-            for arguments in (("POST", "/v1/completions", TEXT), ("GET", "/v1/models"),
-                              ("GET", "/metrics"), ("GET", "/health/../v1/models")):
-                response = await self.refused(app, 401, "invalid_api_key", *arguments,
-                                              headers=headers)
-                self.assertEqual(response.headers["www-authenticate"], "Bearer")
-        for headers in ({"authorization": "Bearer first-key"}, {"authorization": "bearer second"},
-                        {"x-api-key": "second"}):
-            response = await ask(app, "POST", "/v1/completions", TEXT, headers=headers,
-                                 client=("192.168.0.9", 1))
-            self.assertEqual(response.status, 200)
-        self.assertEqual((await ask(app, path="/ready?a")).status, 200)
 
 
 class LimitsTest(AppTest):
