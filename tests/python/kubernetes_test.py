@@ -44,7 +44,8 @@ def container(manifest):
 
 @contextlib.contextmanager
 def serving(args, **replaced):
-    """Runs the container's command with other values for some options. Gives the process and URL."""
+    """Runs the container's command with other values for some options. Gives the process and its
+    port."""
     args = list(args)
     for name, value in replaced.items():
         args[args.index(f"--{name}") + 1] = str(value)

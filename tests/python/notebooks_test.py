@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the notebooks of tools/python/notebooks on toys, and checks what they print against the command.
+"""Runs the notebooks of tools/python/notebooks on toys, and compares what they print with the
+command.
 
 Needs tests/python/notebook_requirements.txt.
 """
@@ -50,8 +51,8 @@ class NotebookTest(CommandTest):
             "features.ipynb", MODEL=MODEL, AUTOENCODERS=f"{SAE}:embedding,{SAE}:res@0,{SAE}")
         self.assertEqual(pictures, 6)
         report = json.loads(self.succeeds(
-            "scope", MODEL, "The quick brown fox jumps over the lazy dog. It was not what you have.",
-            "--sae", SAE, "--json", "--activations", "float32", "--cache-type", "float32"))
+            "scope", MODEL,
+            "The quick brown fox jumps over the lazy dog. It was not what you have.", "--sae", SAE, "--json", "--activations", "float32", "--cache-type", "float32"))
         values = {}
         for token in report["tokens"][1:]:
             for feature in token["features"][0]:

@@ -39,8 +39,7 @@ def asgi(model, *, api_keys=(), api_key_file=None, no_auth=False, allow_hosts=()
         when the server starts, in each of its processes, and closed when it ends.
     api_keys, api_key_file: keys, or a file with one a line, of which a request must have one, as
         "Authorization: Bearer KEY". Without keys, only requests from this machine are answered:
-        from a loopback address, or from a Unix socket if the ASGI server tells it (hypercorn does
-        not).
+        of a loopback address, or a Unix socket that the server tells of (hypercorn does not).
     no_auth: without keys, answer all machines.
     allow_hosts: further names under which clients reach the server; "*": any.
     cors: origins whose web pages may use the server, as "https://example.com"; "*": all.
@@ -53,8 +52,6 @@ def asgi(model, *, api_keys=(), api_key_file=None, no_auth=False, allow_hosts=()
     The application answers 503 until its models are loaded, and after `drain`. It is picklable:
     with paths, each process loads the models for itself.
     """
-    if not isinstance(api_keys, (str, bytes)):
-        api_keys = list(api_keys)  # an empty iterator would be true
     if api_key_file is not None and api_keys:
         raise ValueError("api_keys and api_key_file are both set, wanted one of them")
     keys = read_keys(api_key_file) if api_key_file is not None else api_keys
