@@ -50,7 +50,14 @@ using gemma::internal::NumberOf;
 const char* gemma_last_error(void) { return gemma::internal::LastError(); }
 
 gemma_reason gemma_last_reason(void) {
-  return static_cast<gemma_reason>(gemma::internal::last_reason);
+  switch (static_cast<int>(gemma::internal::last_reason)) {
+#define GEMMA_KNOWN(name, number) \
+  case number:                    \
+    return GEMMA_REASON_##name;
+    GEMMA_REASONS(GEMMA_KNOWN)
+#undef GEMMA_KNOWN
+  }
+  return GEMMA_REASON_NONE;
 }
 
 const char* gemma_status_name(gemma_status status) {
