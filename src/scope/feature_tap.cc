@@ -4,6 +4,7 @@
 #include <cmath>
 #include <new>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -187,18 +188,21 @@ class FeatureTapper {
   void operator()(const TapSite& site, absl::Span<float> x) {
     for (size_t i = 0; i < readers_.size() && on_features_; ++i) {
       if (IsAt(readers_[i].autoencoder, &FeatureSite::input, site)) {
+        CheckColumns(site, x, readers_[i].autoencoder.input_dim());
         Read(i, site, x);
       }
     }
     for (Change& change : changes_) {
       if (change.what.ablate &&
           IsAt(change.autoencoder, &FeatureSite::input, site)) {
+        CheckColumns(site, x, change.autoencoder.input_dim());
         change.values =
             change.autoencoder.impl().EncodeSome(x, {&change.what.feature, 1});
       }
     }
     for (const Change& change : changes_) {
       if (IsAt(change.autoencoder, &FeatureSite::output, site)) {
+        CheckColumns(site, x, change.direction.size());
         Apply(change, site, {x.data(), site.num_rows, change.direction.size()});
       }
     }
@@ -222,6 +226,16 @@ class FeatureTapper {
                    TapPoint FeatureSite::*end, const TapSite& site) {
     const FeatureSite& of = autoencoder.site();
     return of.*end == site.point && of.layer == site.layer;
+  }
+
+  // Fails the pass of another model, which has other activations.
+  static void CheckColumns(const TapSite& site, absl::Span<const float> x,
+                           size_t columns) {
+    if (x.size() == site.num_rows * columns) return;
+    throw std::invalid_argument(FormatText(
+        "a feature tap was made for a model with %u columns at layer %u in %s, "
+        "the session's has %u",
+        columns, site.layer, NameOf(site.point), x.size() / site.num_rows));
   }
 
   void Read(size_t index, const TapSite& site, absl::Span<const float> x) {

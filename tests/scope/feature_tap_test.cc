@@ -434,6 +434,22 @@ TEST(FeatureTap, ChecksWidthAndLayer) {
   }
 }
 
+// The tap takes no activations of other widths.
+TEST(FeatureTap, FailsInOtherModel) {
+  const SparseAutoencoder res = LoadToyAutoencoder(kRes);
+  const Model model = LoadToy(kToy);
+  const Model other = LoadToy({"", "gemma"});
+  for (const FeatureTapOptions& options :
+       {FeatureTapOptions{.readers = {{&res}}, .on_features = [](auto&) {}},
+        FeatureTapOptions{.changes = {{&res, 3, 1.0f}}},
+        FeatureTapOptions{.changes = {{&res, 3, 0.0f, true}}}}) {
+    Session session = NewSession(other);
+    session.SetTap(*FeatureTap(model, options));
+    EXPECT_THAT(ErrorOf(session.Forward(std::vector<TokenId>{2, 5})),
+                AllOf(HasSubstr("42 columns"), HasSubstr("has 64")));
+  }
+}
+
 TEST(FeatureTap, RefusesAblationBeforeRead) {
   SparseAutoencoderOptions options;
   options.site = FeatureSite{TapPoint::kFfwOutput, TapPoint::kMixOutput, 1};
