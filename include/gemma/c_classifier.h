@@ -122,7 +122,7 @@ GEMMA_EXPORT gemma_status gemma_classifier_get_stats(
  * computes their common beginning once. client: as in gemma_request, or null.
  * Writes a ticket for each to `tickets`, [num_policies]; free each with
  * gemma_ticket_free. Submits all or none. Several threads may call this at the
- * same time. */
+ * same time. GEMMA_INVALID_ARGUMENT if the engine computes another model. */
 GEMMA_EXPORT gemma_status gemma_classifier_submit(
     const gemma_classifier* classifier, gemma_engine* engine,
     const gemma_classifier_input* input, const gemma_policy* policies,

@@ -154,7 +154,9 @@ typedef struct gemma_feature_tap_options {
   /* Receives what the readers find, on the thread that computes. May be
    * null. */
   void (*on_features)(const gemma_token_features* features, void* user);
-  void* user; /* passed to on_features */
+  /* Passed to on_features. Both stay valid as long as a tap, session or request
+   * uses them. */
+  void* user;
 } gemma_feature_tap_options;
 
 /* Sets the defaults. size: sizeof(gemma_feature_tap_options). */
@@ -170,7 +172,7 @@ GEMMA_EXPORT gemma_status gemma_feature_tap_create(
 /* Frees the tap: sessions and requests keep a copy. Null is allowed. */
 GEMMA_EXPORT void gemma_feature_tap_free(gemma_feature_tap* tap);
 /* Lets the session use the tap from now on, in place of any other; null removes
- * it. */
+ * it. GEMMA_INVALID_ARGUMENT if it was made for another model. */
 GEMMA_EXPORT gemma_status gemma_session_set_feature_tap(
     gemma_session* session, const gemma_feature_tap* tap);
 

@@ -18,6 +18,7 @@ struct gemma_policies {
 };
 
 struct gemma_classifier {
+  gemma::Model model;
   gemma::Classifier classifier;
 };
 
@@ -142,7 +143,7 @@ gemma_status gemma_classifier_create(const gemma_model* model,
         gemma::internal::ReadClassifierOptions(options, read));
     GEMMA_ASSIGN_OR_RETURN(
         auto created, gemma::Classifier::Create(model->model, std::move(read)));
-    *classifier = new gemma_classifier{std::move(created)};
+    *classifier = new gemma_classifier{model->model, std::move(created)};
     return absl::OkStatus();
   });
 }
@@ -261,6 +262,10 @@ gemma_status gemma_classifier_submit(const gemma_classifier* classifier,
     GEMMA_C_REQUIRE(engine);
     GEMMA_C_REQUIRE(input);
     if (num_policies != 0) GEMMA_C_REQUIRE(tickets);
+    if (!gemma::internal::IsSame(engine->model, classifier->model)) {
+      return absl::InvalidArgumentError(
+          "engine computes another model, wanted the classifier's");
+    }
     gemma::ClassifierInput text;
     GEMMA_RETURN_IF_ERROR(gemma::internal::ReadInput(*input, "input", text));
     std::vector<gemma::Policy> rules;
@@ -271,7 +276,7 @@ gemma_status gemma_classifier_submit(const gemma_classifier* classifier,
     std::vector<std::unique_ptr<gemma_ticket>> made;
     for (gemma::Request& request : requests) {
       request.client = gemma::internal::TextOrEmpty(client);
-      made.emplace_back(new gemma_ticket);
+      made.push_back(std::make_unique<gemma_ticket>());
       GEMMA_ASSIGN_OR_RETURN(auto submitted,
                              engine->engine.Submit(std::move(request)));
       made.back()->ticket.emplace(std::move(submitted));

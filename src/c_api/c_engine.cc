@@ -65,10 +65,13 @@ void ConnectDone(const SharedAnswer& answer, const gemma_request& from,
 }
 
 absl::Status ReadTap(const SharedAnswer& answer, const gemma_request& from,
-                     Request& to) {
+                     const Model& model, Request& to) {
   if (from.tap != nullptr && from.feature_tap != nullptr) {
     return absl::InvalidArgumentError(
         "tap and feature_tap are set, wanted at most one of them");
+  }
+  if (from.feature_tap != nullptr) {
+    GEMMA_RETURN_IF_ERROR(CheckTapModel(*from.feature_tap, model));
   }
   TapFunction tap = from.feature_tap != nullptr ? from.feature_tap->tap
                                                 : TapOf(from.tap, from.user);
@@ -113,7 +116,7 @@ absl::Status ReadRequest(const gemma_request* request, const Model& model,
       answer->Read(from.options, model, from.on_text, from.user));
   ConnectText(answer, to);
   ConnectDone(answer, from, to);
-  GEMMA_RETURN_IF_ERROR(ReadTap(answer, from, to));
+  GEMMA_RETURN_IF_ERROR(ReadTap(answer, from, model, to));
   return ReadTextsToEmbed(answer, from, to);
 }
 

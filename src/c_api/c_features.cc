@@ -187,6 +187,11 @@ gemma_status gemma_autoencoder_encode(const gemma_autoencoder* autoencoder,
     GEMMA_C_REQUIRE(size);
     if (num_rows != 0) GEMMA_C_REQUIRE(row_sizes);
     const gemma::SparseAutoencoder& encoder = autoencoder->autoencoder;
+    const size_t max_rows = SIZE_MAX / sizeof(float) / encoder.input_dim();
+    if (num_rows > max_rows) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "num_rows is ", num_rows, ", wanted at most ", max_rows));
+    }
     GEMMA_ASSIGN_OR_RETURN(
         const auto rows,
         encoder.Encode({x, num_rows * encoder.input_dim()}, top_k));
@@ -269,7 +274,7 @@ gemma_status gemma_feature_tap_create(const gemma_model* model,
     }
     GEMMA_ASSIGN_OR_RETURN(auto created,
                            gemma::FeatureTap(model->model, std::move(read)));
-    *tap = new gemma_feature_tap{std::move(created)};
+    *tap = new gemma_feature_tap{model->model, std::move(created)};
     return absl::OkStatus();
   });
 }
@@ -280,6 +285,10 @@ gemma_status gemma_session_set_feature_tap(gemma_session* session,
                                            const gemma_feature_tap* tap) {
   return Reported([&]() -> absl::Status {
     GEMMA_C_REQUIRE(session);
+    if (tap != nullptr) {
+      GEMMA_RETURN_IF_ERROR(
+          gemma::internal::CheckTapModel(*tap, session->session.model()));
+    }
     session->session.SetTap(tap == nullptr ? gemma::TapFunction() : tap->tap);
     return absl::OkStatus();
   });

@@ -49,6 +49,7 @@ struct gemma_autoencoder {
 };
 
 struct gemma_feature_tap {
+  gemma::Model model;  // whose activations it takes
   gemma::TapFunction tap;
 };
 
@@ -205,6 +206,23 @@ inline absl::Status ReadLists(const gemma_tokens* from, size_t count,
 
 inline std::string TextOrEmpty(const char* text) {
   return text == nullptr ? "" : text;
+}
+
+// ---- Models
+
+// Returns whether both share what one call loaded.
+inline bool IsSame(const Model& a, const Model& b) {
+  return &a.impl() == &b.impl();
+}
+
+// Checks that a tap was made for the model: it would write past the activations
+// of a narrower one.
+inline absl::Status CheckTapModel(const gemma_feature_tap& tap,
+                                  const Model& model) {
+  if (IsSame(tap.model, model)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "feature_tap belongs to another model, wanted one that "
+      "gemma_feature_tap_create made for this model");
 }
 
 // ---- Fields that several structs have

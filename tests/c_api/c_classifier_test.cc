@@ -174,6 +174,18 @@ TEST_F(CClassifier, EngineClassifies) {
   gemma_engine_free(engine);
 }
 
+TEST_F(CClassifier, EngineOfAnotherModel) {
+  gemma_engine* engine = nullptr;
+  ASSERT_EQ(gemma_engine_create(Gemma3Toy().model, nullptr, &engine), GEMMA_OK);
+  const gemma_classifier_input input = {TextOfC("hello"), {nullptr, 0}};
+  gemma_ticket* none = nullptr;
+  ExpectRefused(gemma_classifier_submit(classifier_, engine, &input, items_, 1,
+                                        "", &none),
+                "engine computes another model, wanted the classifier's");
+  EXPECT_EQ(none, nullptr);
+  gemma_engine_free(engine);
+}
+
 TEST_F(CClassifier, NullPointersAreRefused) {
   gemma_policies* list = nullptr;
   gemma_classifier* none = nullptr;

@@ -267,6 +267,46 @@ TEST_F(CFeatures, WrongTapsAreRefused) {
   gemma_feature_tap_free(tap);
 }
 
+TEST_F(CFeatures, TapsOfOtherModels) {
+  const gemma_feature_change change = {autoencoder_, 5, 40.0f, false};
+  gemma_feature_tap_options options =
+      Initialized(gemma_feature_tap_options_init);
+  options.changes = &change;
+  options.num_changes = 1;
+  gemma_feature_tap* tap = nullptr;
+  ASSERT_EQ(gemma_feature_tap_create(toy_.model, &options, &tap), GEMMA_OK);
+  const char* const message =
+      "feature_tap belongs to another model, wanted one that "
+      "gemma_feature_tap_create made for this model";
+  const CToy other(TestFile("classify/shield.gguf"));
+  const CSequence made(other);
+  ExpectRefused(gemma_session_set_feature_tap(made.session, tap), message);
+  gemma_engine* engine = nullptr;
+  ASSERT_EQ(gemma_engine_create(other.model, nullptr, &engine), GEMMA_OK);
+  gemma_request request = Initialized(gemma_request_init);
+  const int32_t token = 2;
+  request.prompt = &token;
+  request.prompt_size = 1;
+  request.feature_tap = tap;
+  gemma_ticket* ticket = nullptr;
+  ExpectRefused(gemma_engine_submit(engine, &request, &ticket), message);
+  EXPECT_EQ(ticket, nullptr);
+  gemma_engine_free(engine);
+  gemma_feature_tap_free(tap);
+}
+
+TEST_F(CFeatures, TooManyRowsAreRefused) {
+  const float x = 0;
+  gemma_feature feature;
+  size_t size = 7, row_size = 7;
+  EXPECT_EQ(gemma_autoencoder_encode(autoencoder_, &x, SIZE_MAX / 2, 0,
+                                     &feature, 1, &size, &row_size),
+            GEMMA_INVALID_ARGUMENT);
+  EXPECT_THAT(gemma_last_error(), HasSubstr("num_rows is"));
+  EXPECT_EQ(size, 7u);
+  EXPECT_EQ(row_size, 7u);
+}
+
 TEST_F(CFeatures, NullPointersAreRefused) {
   gemma_feature_site site;
   gemma_autoencoder* none = nullptr;
