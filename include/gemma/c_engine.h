@@ -77,8 +77,9 @@ GEMMA_EXPORT void gemma_engine_options_init(gemma_engine_options* options,
 GEMMA_EXPORT gemma_status
 gemma_engine_create(const gemma_model* model,
                     const gemma_engine_options* options, gemma_engine** engine);
-/* Cancels all requests, waits until they have ended, and frees the engine.
- * Tickets stay valid. Null is allowed. */
+/* Cancels all requests, waits until they have ended, and frees the engine. In a
+ * function of a request, it returns at once, and they end soon after. Tickets
+ * stay valid. Null is allowed. */
 GEMMA_EXPORT void gemma_engine_free(gemma_engine* engine);
 /* Writes the memory of the model and of an engine with these options when all
  * sequences run. options: null for the defaults. */
@@ -99,6 +100,7 @@ typedef struct gemma_choice_score {
   double log_probability;                /* of the whole choice */
   const double* token_log_probabilities; /* of each of its tokens */
   size_t num_tokens;                     /* size of the list */
+  bool is_greedy; /* each token is the most probable after those before it */
 } gemma_choice_score;
 
 /* The answer to a request. Pointers are valid as long as the ticket or, in
@@ -137,10 +139,11 @@ GEMMA_EXPORT void gemma_completion_init(gemma_completion* completion,
  *
  * gemma_engine_submit copies what the pointers show, except the functions with
  * `user`, options->cancellation and options->answer: these must stay valid
- * until the ticket is done or freed. The engine's thread calls the functions
- * between passes. All requests wait while one runs, so it must not wait for
- * anything. They may submit requests, cancel tickets and use sessions of the
- * model; gemma_ticket_wait for the same engine fails in them. */
+ * until the ticket is done, or was freed outside the functions of requests. The
+ * engine's thread calls the functions between passes. All requests wait while
+ * one runs, so it must not wait for anything. They may submit requests, cancel
+ * tickets and use sessions of the model; gemma_ticket_wait for the same engine
+ * fails in them. */
 typedef struct gemma_request {
   size_t struct_size;    /* set by gemma_request_init */
   const int32_t* prompt; /* as for gemma_generate */
@@ -164,7 +167,7 @@ typedef struct gemma_request {
   /* See and may change the activations of this request; at most one of them.
    * tap is called with `user`. May be null. */
   gemma_tap_function tap;
-  const gemma_feature_tap* feature_tap; /* likewise */
+  const gemma_feature_tap* feature_tap; /* likewise; of the engine's model */
   /* Texts to embed, for an engine of a model that embeds texts. Then only the
    * cancellation and the time limit of `options` count. */
   const gemma_text* texts;

@@ -14,7 +14,7 @@ using gemma::internal::Reported;
 gemma_status gemma_score(gemma_session* session, const int32_t* prompt,
                          size_t prompt_size, const gemma_tokens* choices,
                          size_t num_choices, double* scores,
-                         double* token_scores) {
+                         double* token_scores, bool* is_greedy) {
   return Reported([&]() -> absl::Status {
     GEMMA_C_REQUIRE(session);
     if (prompt_size != 0) GEMMA_C_REQUIRE(prompt);
@@ -28,6 +28,7 @@ gemma_status gemma_score(gemma_session* session, const int32_t* prompt,
                      absl::Span<const int32_t>(prompt, prompt_size), read));
     for (const gemma::ChoiceScore& score : results) {
       *scores++ = score.log_probability;
+      if (is_greedy != nullptr) *is_greedy++ = score.is_greedy;
       if (token_scores == nullptr) continue;
       token_scores =
           std::copy(score.token_log_probabilities.begin(),

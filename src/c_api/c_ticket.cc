@@ -14,11 +14,14 @@ namespace gemma::internal {
 gemma_completion CompletionOf(const Completion& from,
                               std::vector<gemma_choice_score>& scores) {
   if (scores.empty()) {
+    // Before the first: if memory runs out, the list stays empty.
+    scores.reserve(from.scores.size());
     for (const ChoiceScore& score : from.scores) {
       scores.push_back(
           {.log_probability = score.log_probability,
            .token_log_probabilities = score.token_log_probabilities.data(),
-           .num_tokens = score.token_log_probabilities.size()});
+           .num_tokens = score.token_log_probabilities.size(),
+           .is_greedy = score.is_greedy});
     }
   }
   const Embeddings& vectors = from.embeddings;

@@ -18,7 +18,8 @@ using ::testing::HasSubstr;
 TEST(CScore, EqualsScore) {
   const CToy& toy = Gemma3Toy();
   const std::vector<int32_t> prompt = HelloPrompt(toy);
-  const std::vector<std::vector<TokenId>> lists = {{17, 4, 9}, {5}, {4, 4}};
+  const std::vector<std::vector<TokenId>> lists = {
+      {17, 4, 9}, {5}, {MostProbable(toy, prompt), 4}};
   std::vector<gemma_tokens> choices;
   for (const auto& list : lists) choices.push_back({list.data(), list.size()});
   Session session = NewSession(toy.same);
@@ -33,32 +34,34 @@ TEST(CScore, EqualsScore) {
   }
   const CSequence made(toy);
   std::vector<double> scores(3), token_scores(6);
+  bool greedy[3];
   ASSERT_EQ(
       gemma_score(made.session, prompt.data(), prompt.size(), choices.data(),
-                  choices.size(), scores.data(), token_scores.data()),
+                  choices.size(), scores.data(), token_scores.data(), greedy),
       GEMMA_OK);
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(greedy[i], (*expected)[i].is_greedy);
   EXPECT_EQ(scores, wanted);
   EXPECT_EQ(token_scores, wanted_tokens);
   EXPECT_EQ(made.Tokens(), prompt);
   EXPECT_EQ(gemma_score(made.session, prompt.data(), 1, choices.data(), 0,
-                        scores.data(), nullptr),
+                        scores.data(), nullptr, nullptr),
             GEMMA_INVALID_ARGUMENT);
   const gemma_tokens no_tokens = {nullptr, 2};
   double* const out = scores.data();
-  ExpectRefused(
-      gemma_score(nullptr, prompt.data(), 1, choices.data(), 1, out, nullptr),
-      "session is null");
-  ExpectRefused(
-      gemma_score(made.session, nullptr, 1, choices.data(), 1, out, nullptr),
-      "prompt is null");
-  ExpectRefused(
-      gemma_score(made.session, prompt.data(), 1, nullptr, 1, out, nullptr),
-      "choices is null");
-  ExpectRefused(
-      gemma_score(made.session, prompt.data(), 1, &no_tokens, 1, out, nullptr),
-      "choices[0].tokens is null");
-  ExpectRefused(gemma_score(made.session, prompt.data(), 1, choices.data(), 1,
+  ExpectRefused(gemma_score(nullptr, prompt.data(), 1, choices.data(), 1, out,
                             nullptr, nullptr),
+                "session is null");
+  ExpectRefused(gemma_score(made.session, nullptr, 1, choices.data(), 1, out,
+                            nullptr, nullptr),
+                "prompt is null");
+  ExpectRefused(gemma_score(made.session, prompt.data(), 1, nullptr, 1, out,
+                            nullptr, nullptr),
+                "choices is null");
+  ExpectRefused(gemma_score(made.session, prompt.data(), 1, &no_tokens, 1, out,
+                            nullptr, nullptr),
+                "choices[0].tokens is null");
+  ExpectRefused(gemma_score(made.session, prompt.data(), 1, choices.data(), 1,
+                            nullptr, nullptr, nullptr),
                 "scores is null");
   EXPECT_EQ(made.Tokens(), prompt);
 }

@@ -195,15 +195,22 @@ TEST_F(CEngine, DoneReceivesErrors) {
   EXPECT_THAT(seen.error, HasSubstr("exception"));
 }
 
+void CancelTicket(size_t, size_t, void* user) {
+  gemma_ticket_cancel(*static_cast<gemma_ticket**>(user));
+}
+
 TEST_F(CEngine, TicketsCancel) {
   options_.max_new_tokens = 0;
   options_.temperature = 0;
-  gemma_ticket* ticket = Submitted();
-  gemma_ticket_cancel(ticket);
+  options_.on_prompt = CancelTicket;
+  gemma_ticket* ticket = nullptr;
+  request_.user = &ticket;
+  ASSERT_EQ(gemma_engine_submit(engine_, &request_, &ticket), GEMMA_OK);
   gemma_completion answer = Initialized(gemma_completion_init);
   ASSERT_EQ(gemma_ticket_wait(ticket, &answer), GEMMA_OK);
   EXPECT_EQ(answer.stop_reason, GEMMA_STOP_CANCELLED);
   gemma_ticket_free(ticket);
+  options_.on_prompt = nullptr;
 
   gemma_cancellation* cancellation = gemma_cancellation_create();
   gemma_cancellation_cancel(cancellation);
@@ -224,11 +231,12 @@ TEST_F(CEngine, TicketsCancel) {
 
 TEST_F(CEngine, ChoicesEqualScore) {
   options_.max_new_tokens = 0;
-  const std::vector<std::vector<TokenId>> lists = {{17, 4}, {9}};
-  const gemma_tokens choices[] = {{lists[0].data(), lists[0].size()},
-                                  {lists[1].data(), lists[1].size()}};
-  request_.choices = choices;
-  request_.num_choices = 2;
+  const std::vector<std::vector<TokenId>> lists = {
+      {17, 4}, {9}, {MostProbable(toy_, prompt_)}};
+  std::vector<gemma_tokens> choices;
+  for (const auto& list : lists) choices.push_back({list.data(), list.size()});
+  request_.choices = choices.data();
+  request_.num_choices = choices.size();
   gemma_ticket* ticket = Submitted();
   Session session = NewSession(toy_.same);
   const auto expected = Score(session, prompt_, lists);
@@ -236,10 +244,12 @@ TEST_F(CEngine, ChoicesEqualScore) {
   for (int i = 0; i < 2; ++i) {
     gemma_completion answer = Initialized(gemma_completion_init);
     ASSERT_EQ(gemma_ticket_wait(ticket, &answer), GEMMA_OK);
-    ASSERT_EQ(answer.num_scores, 2u);
-    for (size_t c = 0; c < 2; ++c) {
+    ASSERT_EQ(answer.num_scores, lists.size());
+    EXPECT_TRUE(answer.scores[2].is_greedy);
+    for (size_t c = 0; c < lists.size(); ++c) {
       const gemma_choice_score& score = answer.scores[c];
       EXPECT_EQ(score.log_probability, (*expected)[c].log_probability);
+      EXPECT_EQ(score.is_greedy, (*expected)[c].is_greedy);
       EXPECT_EQ(
           std::vector<double>(score.token_log_probabilities,
                               score.token_log_probabilities + score.num_tokens),

@@ -3,6 +3,7 @@
 #ifndef GEMMA_TESTS_C_API_C_TOYS_H_
 #define GEMMA_TESTS_C_API_C_TOYS_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -76,6 +77,15 @@ inline std::vector<int32_t> HelloPrompt(const CToy& toy) {
       *(*toy.same.tokenizer())->Encode("hello the cat");
   prompt.insert(prompt.begin(), (*toy.same.tokenizer())->bos());
   return prompt;
+}
+
+// Returns the most probable token after the prompt.
+inline int32_t MostProbable(const CToy& toy,
+                            const std::vector<int32_t>& prompt) {
+  Session session = NewSession(toy.same);
+  const auto logits = session.Forward(prompt);
+  EXPECT_TRUE(logits.ok());
+  return std::max_element(logits->begin(), logits->end()) - logits->begin();
 }
 
 inline const CToy& Gemma3Toy() {

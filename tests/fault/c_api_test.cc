@@ -10,6 +10,7 @@
 #include "tests/fault/fault_toys.h"
 #include "tests/fault/faults.h"
 #include "tests/support/tiny_files.h"
+#include "tests/support/toy_models.h"
 
 namespace gemma::internal {
 namespace {
@@ -120,9 +121,10 @@ TEST_F(CFaults, Scores) {
     gemma_session* session = nullptr;
     EXPECT_EQ(gemma_session_create(model_, nullptr, &session), GEMMA_OK);
     double scores[2], token_scores[3];
+    bool is_greedy[2];
     const gemma_status status = faults([&] {
       return gemma_score(session, kFaultTokens.data(), kFaultTokens.size(),
-                         choices, 2, scores, token_scores);
+                         choices, 2, scores, token_scores, is_greedy);
     });
     gemma_session_free(session);
     return CppStatus(status);
@@ -130,10 +132,12 @@ TEST_F(CFaults, Scores) {
 }
 
 TEST(CTaskFaults, Classifications) {
+  gemma_load_options load;
+  gemma_load_options_init(&load, sizeof(load));
+  load.num_threads = kToyThreads;
   gemma_model* model = nullptr;
-  ASSERT_EQ(
-      gemma_model_load(ShieldFile("shield.gguf").c_str(), nullptr, &model),
-      GEMMA_OK);
+  ASSERT_EQ(gemma_model_load(ShieldFile("shield.gguf").c_str(), &load, &model),
+            GEMMA_OK);
   const gemma_classifier_input input = {{"hello", 5}, {nullptr, 0}};
   SweepMemory([&](Injector& faults) -> absl::Status {
     gemma_classifier* classifier = nullptr;
