@@ -117,7 +117,7 @@ TEST(CGenerate, EachOptionIsHonoured) {
        [](auto& c, auto& cc) { c.temperature = cc.sampling.temperature = 3; }},
       {"top_k", [](auto& c, auto& cc) { c.top_k = cc.sampling.top_k = 2; }},
       {"top_p", [](auto& c, auto& cc) { c.top_p = cc.sampling.top_p = 0.2f; }},
-      {"min_p", [](auto& c, auto& cc) { c.min_p = cc.sampling.min_p = 0.9f; }},
+      {"min_p", [](auto& c, auto& cc) { c.min_p = cc.sampling.min_p = 1; }},
       {"typical_p",
        [](auto& c, auto& cc) { c.typical_p = cc.sampling.typical_p = 0.1f; }},
       {"repetition_penalty",
@@ -200,9 +200,29 @@ TEST(CGenerate, EachOptionIsHonoured) {
     }
   }
   // All others change the toy's answer. It has no lines.
-  EXPECT_THAT(same_as_plain,
-              ::testing::IsSubsetOf(
-                  {"speculate", "min_indent", "max_line_seconds", "min_p"}));
+  EXPECT_THAT(same_as_plain, ::testing::IsSubsetOf({"speculate", "min_indent",
+                                                    "max_line_seconds"}));
+}
+
+TEST(CGenerate, LinesAreLimited) {
+  const char* const regex = "a\nb{9}";
+  const auto grammar = Grammar::FromRegex(regex);
+  ASSERT_TRUE(grammar.ok());
+  const auto text = [&](size_t min_indent, double max_seconds) {
+    gemma_generate_options options = Initialized(gemma_generate_options_init);
+    options.grammar = GEMMA_GRAMMAR_REGEX;
+    options.grammar_texts = &regex;
+    options.num_grammar_texts = 1;
+    options.min_indent = min_indent;
+    options.max_line_seconds = max_seconds;
+    GenerateOptions same;
+    same.grammar = &*grammar;
+    same.lines = {.min_indent = min_indent, .max_seconds = max_seconds};
+    return AnswerBoth(options, same).text;
+  };
+  EXPECT_EQ(text(0, 0), "a\nbbbbbbbbb");
+  EXPECT_EQ(text(1, 0), "a\n");
+  EXPECT_EQ(text(0, 1e-9), "a\n");
 }
 
 TEST(CGenerate, FunctionsReceiveTheSame) {
