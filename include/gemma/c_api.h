@@ -9,15 +9,16 @@
  *
  * Options and results are structs that begin with their size: call the
  * ..._init function with the sizeof of the struct, then change the fields you
- * need. A program that was compiled with an older header keeps working, because
- * new fields are only added at the end. Structs whose comment says that they
- * never grow, which come in arrays, have no size.
+ * need. A program keeps working with newer libraries of the same minor version,
+ * because new fields are only added at the end. Structs whose comment says that
+ * they never grow, which come in arrays, have no size.
  *
  * Several threads may use a model at the same time; only one thread at a time
- * may use a session. Objects may be freed in any order: sessions, engines,
- * chats and all others share what the model loaded, and the last of them frees
- * it. No function here aborts, prints or throws. Functions of the caller that
- * the library calls must not unwind the stack (longjmp).
+ * may use a session. Objects may be freed in any order, except a cancellation,
+ * grammar or answer that a call or request still uses: sessions, engines, chats
+ * and all others share what the model loaded, and the last of them frees it. No
+ * function here aborts, prints or throws. Functions of the caller that the
+ * library calls must not unwind the stack (longjmp).
  *
  *     gemma_model* model = NULL;
  *     if (gemma_model_load("model.gguf", NULL, &model) != GEMMA_OK)

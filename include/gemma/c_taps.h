@@ -43,7 +43,8 @@ typedef struct gemma_tap_site {
  * them. It runs on the thread that computes: the caller's, or that of an
  * engine, and the model computes nothing else meanwhile. Functions that compute
  * with the model or change, copy or save a session of it fail with
- * GEMMA_FAILED_PRECONDITION in it. See TapFunction in gemma/taps.h. */
+ * GEMMA_FAILED_PRECONDITION in it. gemma_session_set_tap may set another tap,
+ * for the next call. See TapFunction in gemma/taps.h. */
 typedef void (*gemma_tap_function)(const gemma_tap_site* site,
                                    float* activations, size_t size, void* user);
 
