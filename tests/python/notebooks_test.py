@@ -52,7 +52,8 @@ class NotebookTest(CommandTest):
         self.assertEqual(pictures, 6)
         report = json.loads(self.succeeds(
             "scope", MODEL,
-            "The quick brown fox jumps over the lazy dog. It was not what you have.", "--sae", SAE, "--json", "--activations", "float32", "--cache-type", "float32"))
+            "The quick brown fox jumps over the lazy dog. It was not what you have.", "--sae", SAE,
+            "--json", "--activations", "float32", "--cache-type", "float32"))
         values = {}
         for token in report["tokens"][1:]:
             for feature in token["features"][0]:
