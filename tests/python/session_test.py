@@ -407,6 +407,11 @@ class CacheTest(unittest.TestCase):
                                   tap=(never, ["head_input"]))
         self.assertNotEqual(other.tokens[0], token)
 
+    def test_sizes_are_not_ignored(self):
+        for says, options in (("max_tokens", {"max_tokens": 0}), ("cache is ''", {"cache": ""})):
+            with self.subTest(says), self.assertRaisesRegex(ValueError, says):
+                self.llm.session(**options)
+
     def test_error_in_an_answer(self):
         def fail(site, x):
             raise KeyError("inside")
