@@ -20,7 +20,7 @@ import libgemma.beam
 
 TESTDATA = pathlib.Path(__file__).resolve().parents[1] / "testdata"
 TOY = str(TESTDATA / "gguf" / "gemma3_mixed.gguf")
-SECOND = str(TESTDATA / "gguf" / "gemma2.gguf")
+SECOND = str(TESTDATA / "gguf" / "gemma_fill.gguf")
 EMBEDDER = str(TESTDATA / "gguf" / "gemma_embedding.gguf")
 SHIELD = str(TESTDATA / "classify" / "shield.gguf")
 WORDS = "the cat model was for a is of it time".split()
