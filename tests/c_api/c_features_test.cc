@@ -295,7 +295,7 @@ TEST_F(CFeatures, TapsOfOtherModels) {
   gemma_feature_tap_free(tap);
 }
 
-TEST_F(CFeatures, TooManyRowsAreRefused) {
+TEST_F(CFeatures, ManyRowsAreRefused) {
   const float x = 0;
   gemma_feature feature;
   size_t size = 7, row_size = 7;

@@ -67,9 +67,10 @@ std::string HintOnOllama(std::string_view path) {
     return absl::StrCat(kOnlyHub, hint);
   }
   const CatalogueEntry* entry = NearestInCatalogue(path);
-  return entry == nullptr ? absl::StrCat(kOnlyHub, "gemma list --all shows names")
-                          : absl::StrCat(kOnlyHub, "gemma pull ", entry->name,
-                                         " fetches ", entry->description);
+  return entry == nullptr
+             ? absl::StrCat(kOnlyHub, "gemma list --all shows names")
+             : absl::StrCat(kOnlyHub, "gemma pull ", entry->name, " fetches ",
+                            entry->description);
 }
 
 // Advice for "OWNER/REPO/FILE".
