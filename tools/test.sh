@@ -72,7 +72,7 @@ run_tsan() {
     -DCMAKE_C_FLAGS="-fsanitize=thread" \
     -DCMAKE_PREFIX_PATH="$PWD/build/deps"
   cmake --build build/tsan --target hello_in_c ops_test session_test generate_test batch_test \
-    serve_test c_api_test
+    serve_test
   step "Testing: tsan"
   build/tsan/hello_in_c tests/testdata/gguf/gemma3_mixed.gguf "hello"
   SOAK_REQUESTS=1000 ctest --test-dir build/tsan/gemma \
