@@ -30,7 +30,7 @@ const char* PointName(TapPoint point);
 // Returns the site of "POINT", "POINT@LAYER", one of the texts of
 // ParseFeatureSite, or "blocks.LAYER.hook_NAME", where NAME is "resid_pre",
 // "resid_mid", "resid_post", "attn_out" or "mlp_out". InvalidArgument if the
-// text is none of these or if the model does not compute the site.
+// text has another form, or if the model does not compute the site.
 absl::StatusOr<Site> ParseSite(const ModelConfig& config,
                                const std::string& text);
 
