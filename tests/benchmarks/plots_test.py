@@ -75,10 +75,28 @@ class PlotTest(unittest.TestCase):
                  for model in ("toy", "other") for prompt in (64, 1024) for streams in (1, 8, 32)]
         plot.plot({"machine": "a CPU", "simd_cap": "", "servers": ["gemma serve", "llama-server"], "cells": cells},
                   self.picture)
+        self.check_served()
+
+    def test_served_page_is_drawn(self):
+        plot = importlib.import_module("serve_plot")
+        page = ROOT / "benchmarks/README.md"
+        cells = plot.read_table(page)["cells"]
+        self.assertEqual(len(cells), 12)
+        self.assertEqual(cells[-1]["samples"]["llama-server"], [{"tokens_per_second": 88, "ttft_median": 74.3}])
+        with mock.patch.object(sys, "argv", ["serve_plot.py", str(page), str(self.picture)]):
+            plot.main()
+        self.check_served()
+
+    def check_served(self):
         axes = self.panels()
         self.assertEqual([each.get_ylabel().split()[0] for each in axes], 2 * ["tokens", "seconds"])
+        [legend] = axes[0].figure.legends
         for each in axes:
             self.assertEqual(self.check_apart(each.get_xticklabels()), 3)
+            # The legend hides no line, and no title.
+            self.assertFalse(legend.get_window_extent().overlaps(each.get_window_extent()))
+            self.check_apart([each.title], [legend])
+        self.assertEqual(len(legend.get_texts()), 4)
 
 
 if __name__ == "__main__":
