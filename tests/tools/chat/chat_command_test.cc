@@ -120,8 +120,10 @@ TEST(ChatCommand, UnknownSuggestsNearest) {
   EXPECT_THAT(ErrorOf(ParseChatLine("/sve x")),
               AllOf(HasSubstr("'/sve'"), HasSubstr("did you mean /save?")));
   EXPECT_THAT(ErrorOf(ParseChatLine("/re")), HasSubstr("/regen?"));
-  EXPECT_THAT(ErrorOf(ParseChatLine("/now")), Not(HasSubstr("did you mean")));
-  for (const char* text : {"/now", "/", "/ help", "/Help"}) {
+  EXPECT_THAT(ErrorOf(ParseChatLine("/retyr")), HasSubstr("/retry?"));
+  EXPECT_THAT(ErrorOf(ParseChatLine("/bey")), HasSubstr("/bye?"));
+  EXPECT_THAT(ErrorOf(ParseChatLine("/far")), Not(HasSubstr("did you mean")));
+  for (const char* text : {"/far", "/", "/ help", "/Help"}) {
     EXPECT_THAT(ErrorOf(ParseChatLine(text)),
                 AllOf(HasSubstr("no command"), HasSubstr("/help")))
         << text;

@@ -63,6 +63,7 @@ class ChatTest(CommandTest):
         self.assertEqual(text.splitlines()[:2], ["Be wise.", "the system message is set"])
         self.assertIn("\nBe brief.\n", text)
         self.assertIn("reads the turn again", text)
+        self.assertIn("reads the 2 turns again", self.says("one", "two", "/system Be kind."))
         self.assertEqual(self.saved("/system Be brief.", "Hello")["system"], "Be brief.")
 
     def test_system_message_keeps_turns(self):
@@ -204,10 +205,23 @@ class ChatTest(CommandTest):
         long.write_text("word " * 5000)
         for name, says in ((path, "byte 3 (0xE9) is not UTF-8"), (self.folder / "none", "No such file"),
                            (self.folder, "not a file"), (self.folder / "pipe", "not a file"), ("-", "-"),
-                           (long, "of the context's 4096 fit")):
+                           (long, "tokens, fewer than 4096 fit in the context\ngemma: /set context 16384 holds it")):
             result = self.chat(f"/read {name}", "Hello")
             self.assertEqual((result.returncode, result.stdout), (1, b""), name)
             self.assertIn(says, result.stderr.decode())
+
+    def test_read_makes_room(self):
+        path = self.folder / "notes.txt"
+        path.write_text("the " * 60)
+        lines = ["the " * 30, f"/read {path}", "and?"]
+        refused = self.chat(*lines, arguments=["--context", 96])
+        self.assertEqual(refused.returncode, 1)
+        self.assertRegex(refused.stderr.decode(),
+                         r"\Agemma: [^\n]*notes.txt: has \d+ tokens, \d+ of the context's 96 are left\n"
+                         r"gemma: /set context 512, /set context-policy drop-oldest-turns, /undo or /clear makes room; "
+                         r"/save FILE keeps the chat\n\Z")
+        text = self.says(*lines, arguments=["--context", 96, "--context-policy", "drop-oldest-turns"])
+        self.assertIn("forgot the oldest turn", text)
 
     def test_tokens_and_stats(self):
         text = self.says("/tokens", "/stats", "one", "a longer message", "/tokens", "/stats")

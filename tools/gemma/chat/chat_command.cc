@@ -137,9 +137,11 @@ absl::StatusOr<ChatCommandInfo> FindCommand(std::string_view name) {
         absl::InvalidArgumentError(absl::StrCat("no command '", name, "'")),
         hint.hint);
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "no command '", name, "'", DidYouMean(name, ChatCommandNames()),
-      " (/help lists them, // begins a message)"));
+  std::vector<std::string> names = ChatCommandNames();
+  for (const OtherName& other : kOtherNames) names.emplace_back(other.name);
+  return absl::InvalidArgumentError(
+      absl::StrCat("no command '", name, "'", DidYouMean(name, names),
+                   " (/help lists them, // begins a message)"));
 }
 
 }  // namespace

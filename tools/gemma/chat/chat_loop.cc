@@ -195,7 +195,7 @@ absl::Status ChatLoop::System(const std::string& text) {
     return absl::OkStatus();
   }
   const std::string what =
-      turns == 1 ? "the turn" : absl::StrCat("all ", turns, " turns");
+      turns == 1 ? "the turn" : absl::StrCat("the ", turns, " turns");
   Remark(absl::StrCat("the system message is set; the model reads ", what,
                       " again with the next message"));
   return absl::OkStatus();

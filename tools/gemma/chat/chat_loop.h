@@ -69,9 +69,6 @@ class ChatLoop {
   void ShowStats();
   void Clear();
 
-  // OutOfRange if the context has no room for `num_tokens` more. The message
-  // begins with `what`.
-  absl::Status CheckRoomFor(const std::string& what, size_t num_tokens) const;
   // On a terminal, marks an answer that ended too early.
   void MarkCut(const GenerateStats& stats) const;
   // Prints a text that no command asks for, unless quiet.

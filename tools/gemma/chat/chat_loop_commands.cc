@@ -18,7 +18,6 @@
 #include "tools/gemma/chat/saved_chat.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/files.h"
-#include "tools/gemma/io/logit_rows.h"
 #include "tools/gemma/io/output_file.h"
 #include "tools/gemma/io/terminal_text.h"
 #include "tools/gemma/io/text.h"
@@ -116,30 +115,13 @@ absl::Status ChatLoop::Read(const std::string& path) {
                          conversation_.session().model().tokenizer());
   GEMMA_ASSIGN_OR_RETURN(const std::vector<TokenId> tokens,
                          tokenizer->Encode(all));
-  GEMMA_RETURN_IF_ERROR(CheckRoomFor(path, tokens.size()));
+  GEMMA_RETURN_IF_ERROR(conversation_.CheckRoomFor(path, tokens.size()));
   const bool is_first = read_text_.empty();
   read_text_ = all;
   Remark(absl::StrCat(path, is_first ? ": " : " and the files read before: ",
                       Counted(tokens.size(), "token"),
                       " in front of the next message"));
   return absl::OkStatus();
-}
-
-absl::Status ChatLoop::CheckRoomFor(const std::string& what,
-                                    size_t num_tokens) const {
-  GEMMA_ASSIGN_OR_RETURN(const ContextUse use, conversation_.Use());
-  if (num_tokens < use.left()) return absl::OkStatus();
-  const bool fits_alone = num_tokens < use.capacity;
-  const std::string larger =
-      absl::StrCat("/set context ", RoomyContext(use.used + num_tokens));
-  return WithCure(absl::OutOfRangeError(absl::StrCat(
-                      what, ": ", Counted(num_tokens, "token"), ", fewer than ",
-                      use.left(), " of the context's ", use.capacity, " fit")),
-                  fits_alone
-                      ? absl::StrCat(larger,
-                                     ", /undo or /clear makes room; /save FILE "
-                                     "keeps the chat")
-                      : absl::StrCat(larger, " holds it"));
 }
 
 absl::Status ChatLoop::Save(const std::string& argument) {

@@ -149,6 +149,10 @@ class Conversation {
   absl::StatusOr<ContextUse> Use() const;
   // OutOfRange if the context is full and the policy drops no turns.
   absl::Status CheckRoom() const;
+  // OutOfRange if the next message has no room for `num_tokens` besides its
+  // own: among the turns, or without them if the policy drops them. The error
+  // begins with `what`.
+  absl::Status CheckRoomFor(std::string_view what, size_t num_tokens) const;
 
   const Session& session() const { return session_; }
 

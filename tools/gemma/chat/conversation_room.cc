@@ -74,6 +74,29 @@ absl::Status Conversation::CheckRoom() const {
       2 * capacity());
 }
 
+absl::Status Conversation::CheckRoomFor(std::string_view what,
+                                        size_t num_tokens) const {
+  GEMMA_ASSIGN_OR_RETURN(const ContextUse use, Use());
+  const bool fits_alone = num_tokens < use.capacity;
+  const bool drops_turns = policy_ == ContextPolicy::kDropOldestTurns;
+  if (drops_turns ? fits_alone : num_tokens < use.left()) {
+    return absl::OkStatus();
+  }
+  const std::string cause =
+      absl::StrCat(what, ": has ", Counted(num_tokens, "token"));
+  if (fits_alone) {
+    return ContextFull(
+        absl::StrCat(cause, ", ", use.left(), " of the context's ",
+                     use.capacity, " are left"),
+        use.used + num_tokens);
+  }
+  return WithCure(
+      absl::OutOfRangeError(absl::StrCat(cause, ", fewer than ", use.capacity,
+                                         " fit in the context")),
+      absl::StrCat("/set context ", RoomyContext(use.used + num_tokens),
+                   " holds it"));
+}
+
 absl::Status Conversation::CheckTurnsFit(bool are_new) const {
   GEMMA_ASSIGN_OR_RETURN(const ContextUse use, Use());
   if (use.left() > 0 || policy_ != ContextPolicy::kError) {
