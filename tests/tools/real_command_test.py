@@ -172,7 +172,7 @@ class NoShieldTest(RealTest):
         self.assertLess(mass, 0.1)
         self.assertRegex(result.stderr.decode(),
                          rf"\Agemma: [^\n]* does not answer as a ShieldGemma: [^\n]* {mass:.2g}, wanted nearly 1 "
-                         r"\(gemma pull shieldgemma-2b fetches one\)\n\Z")
+                         r"\(gemma pull hf://google/shieldgemma-2b fetches one\)\n\Z")
         result = gemma("classify", self.model, "--policy", "hate", "--jsonl", stdin=b'"hi"\n')
         self.assertIn(b"does not answer as a ShieldGemma", result.stderr)
 

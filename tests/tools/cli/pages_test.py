@@ -128,6 +128,15 @@ class CommandsTest(PageTest):
                     # A path that ends in "/" is a folder.
                     self.assertTrue(model in names | written or model.endswith("/"), (command, model))
 
+    def test_messages_use_known_models(self):
+        listed = json.loads(self.succeeds_quietly("list", "--all", "--json", env=self.environment))
+        known = {model["name"] for model in listed["models"]}
+        sources = [path.read_text("utf-8") for path in (ROOT / "tools/gemma").rglob("*.cc")]
+        # A name of a model has a digit, and other sources of models a slash.
+        names = {name for text in sources for name in re.findall(r'gemma pull ([a-z][\w.-]*\d[\w.-]*)(?![\w/:.-])', text)}
+        self.assertGreaterEqual(len(names), 3)
+        self.assertEqual(names - known, set())
+
     def test_toys_print_what_is_shown(self):
         shown = [block for page in (README, COMMAND) for block in blocks(page, "console")
                  if "tests/testdata" in block or "--temperature -1" in block]

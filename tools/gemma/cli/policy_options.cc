@@ -111,8 +111,8 @@ std::string WhyNoShield(std::string_view model, const ClassifierStats& stats) {
   if (stats.least_answer_mass >= kLeastMass) return "";
   return absl::StrFormat(
       "%s does not answer as a ShieldGemma: Yes and No together have a "
-      "probability of %.2g, wanted nearly 1 (gemma pull shieldgemma-2b "
-      "fetches one)",
+      "probability of %.2g, wanted nearly 1 (gemma pull "
+      "hf://google/shieldgemma-2b fetches one)",
       model, stats.least_answer_mass);
 }
 
