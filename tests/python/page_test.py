@@ -7,6 +7,7 @@
 The examples of a section are one program, as readers would type them.
 """
 import pathlib
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -72,6 +73,12 @@ class PageTest(unittest.TestCase):
             with self.subTest(heading):
                 done = run(BEFORE.get(heading, "") + programs[heading])
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_first_page_names_classes(self):
+        named = re.findall(r"`(libgemma\.[\w.]+)\(", (ROOT / "README.md").read_text("utf-8"))
+        self.assertEqual(len(named), 2)
+        for name in named:
+            self.assertTrue(callable(pkgutil.resolve_name(name)), name)
 
     def test_wrong_examples_fail(self):
         done = run("import libgemma\nlibgemma.LLM('gemma-3-270m').generate(3)")
