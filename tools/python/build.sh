@@ -21,6 +21,8 @@ export PYTHONPATH="$root/build/wheel-tools:$root/build/python"
 export PATH="$root/build/wheel-tools/bin:$PATH"
 export CMAKE_PREFIX_PATH="$root/build/curl:$root/build/deps"
 export CMAKE_GENERATOR=Ninja
+# The compiler of build/deps, and not that of the machine's Python.
+export CC="${CC:-cc}" CXX="${CXX:-c++}"
 {
   # What pip would install for the build is in build/wheel-tools.
   python3 -m pip wheel tools/python --wheel-dir "$built" --no-deps --no-index \
