@@ -1,49 +1,24 @@
 #!/usr/bin/env python3
 """Hosts, keys, web pages and clients of the ASGI application."""
 import asyncio
+import contextlib
 import pathlib
 import tempfile
 import unittest
 
 from asgi_app import TEXT, AppTest, ask, runs
+from access_table import ORIGINS, RULES, WRONG_KEYS, WRONG_ORIGINS
 from libgemma.asgi import asgi
 
 
 class AccessTest(AppTest):
-    OPTIONS = {"allow_hosts": ["Gemma.Example"], "cors": ["https://page.example"]}
-
     @runs
-    async def test_hosts(self, app):
-        for host in ("localhost", "LOCALHOST:80", "localhost.", "a.localhost", "127.0.0.1:1",
-                     "[::1]:80", "[::1]", "gemma.example:8080", "GEMMA.example"):
-            self.assertEqual((await ask(app, headers={"host": host})).status, 200, host)
-        for host in ("evil.example", "localhost.evil.example", "evil.example:localhost", "",
-                     "127.0.0.1.evil.example", "localhost:80@evil.example", "[::1", "a b", "1.2.3",
-                     "[::1]evil.example", "gemma.example.evil"):
-            await self.refused(app, 403, "host_not_allowed", headers={"host": host})
-        self.assertEqual((await ask(app, headers={"host": None})).status, 400)
-        for server in (None, ("127.0.0.1", 80)):  # the client is not known
+    async def test_unknown_clients(self, app):
+        for server in (None, ("127.0.0.1", 80)):
             await self.refused(app, 403, "host_not_allowed", client=None, server=server,
                                headers={"host": "any"})
         response = await ask(app, client=None, server=("/run/gemma", None), headers={"host": "any"})
         self.assertEqual(response.status, 200)
-
-    @runs
-    async def test_pages(self, app):
-        self.assertEqual((await ask(app, headers={"origin": "http://localhost"})).status, 200)
-        for origin in ("https://evil.example", "null", "http://localhost:1",
-                       "https://page.example.evil"):
-            response = await self.refused(app, 403, "origin_not_allowed", "POST",
-                                          "/v1/completions", TEXT, headers={"origin": origin})
-            self.assertNotIn("access-control-allow-origin", response.headers)
-        page = {"origin": "https://page.example"}
-        response = await ask(app, "POST", "/v1/completions", TEXT, headers=page)
-        self.assertEqual(response.headers["access-control-allow-origin"], page["origin"])
-        self.assertEqual(response.headers["vary"], "origin")
-        response = await ask(app, "OPTIONS", "/v1/completions", headers={
-            **page, "access-control-request-headers": "authorization, x-stainless-os"})
-        self.assertEqual(response.headers["access-control-allow-headers"],
-                         "authorization, x-stainless-os")
 
     @runs
     async def test_bodies_are_json(self, app):
@@ -108,32 +83,49 @@ class AccessTest(AppTest):
                 asgi(self.MODEL, **options)
 
 
-class KeysTest(AppTest):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(folder.cleanup)
-        keys = pathlib.Path(folder.name) / "keys"
-        keys.write_text("# the keys\n\n first-key \nsecond\n")
-        cls.OPTIONS = {"api_key_file": keys}
+class RulesTest(AppTest):
+    """The rules of tests/testdata/serve/access.json, to which gemma serve keeps, too."""
 
-    @runs
-    async def test_requests_need_a_key(self, app):
-        for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "first-key"},
-                        {"authorization": "Bearer "}, {"authorization": "Bearer # the keys"},
-                        {"authorization": "Bearer first-ke"}, {"authorization": "Basic first-key"}):
-            for arguments in (("POST", "/v1/completions", TEXT), ("GET", "/v1/models"),
-                              ("GET", "/metrics"), ("GET", "/health/../v1/models")):
-                response = await self.refused(app, 401, "invalid_api_key", *arguments,
-                                              headers=headers)
-                self.assertEqual(response.headers["www-authenticate"], "Bearer")
-        for headers in ({"authorization": "Bearer first-key"}, {"authorization": "bearer second"},
-                        {"x-api-key": "second"}):
-            response = await ask(app, "POST", "/v1/completions", TEXT, headers=headers,
-                                 client=("192.168.0.9", 1))
-            self.assertEqual(response.status, 200)
-        self.assertEqual((await ask(app, path="/ready?a")).status, 200)
+    @contextlib.contextmanager
+    def keys_file(self, text):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "keys"
+            path.write_bytes(text)
+            yield path
+
+    def app(self, rules):
+        options = {"allow_hosts": rules.hosts, "cors": rules.origins}
+        if rules.keys is None:
+            return asgi(self.MODEL, **options)
+        with self.keys_file(rules.keys) as path:
+            return asgi(self.MODEL, api_key_file=path, **options)
+
+    async def check(self, app, rules, **changes):
+        await asyncio.wrap_future(app.open())
+        for case in rules.cases:
+            with self.subTest(case.text, rules=rules.about):
+                done = await ask(app, case.method, case.target, headers=case.headers,
+                                 http_version=case.version, **changes)
+                case.check(self, done.status, done.headers, done.body)
+        app.close()
+
+    def test_rules_of_access(self):
+        for rules in RULES:
+            unix = {"client": None, "server": ("/run/gemma", None)} if rules.is_unix else {}
+            asyncio.run(self.check(self.app(rules), rules, **unix))
+
+    def test_keys_admit_other_machines(self):
+        rules = next(rules for rules in RULES if rules.keys)
+        asyncio.run(self.check(self.app(rules), rules, client=("192.168.0.9", 1)))
+
+    def test_wrong_keys_and_origins(self):
+        for text in WRONG_KEYS:
+            with self.keys_file(text) as path, self.assertRaisesRegex(ValueError, str(path)):
+                asgi(self.MODEL, api_key_file=path)
+        for origin in WRONG_ORIGINS:
+            with self.assertRaisesRegex(ValueError, "cors"):
+                asgi(self.MODEL, cors=[origin])
+        asgi(self.MODEL, cors=ORIGINS)
 
 
 if __name__ == "__main__":

@@ -12,23 +12,27 @@ TEXT = {**MODEL, "prompt": "the", "seed": 4, "max_tokens": 6}
 
 
 class Exchange:
-    """What an ASGI server does for one request, without sockets."""
+    """What an ASGI server does for one request, without sockets.
+
+    headers: a dictionary, which adds to those that all requests have; or a list of all, as bytes.
+    """
 
     def __init__(self, app, method="GET", path="/health", body=b"", pieces=1, **changes):
         if not isinstance(body, bytes):
             body = json.dumps(body).encode()
-        headers = {"host": "localhost"}
-        if body:
-            headers |= {"content-type": "application/json", "content-length": str(len(body))}
-        headers |= {name.replace("_", "-"): value
-                    for name, value in changes.pop("headers", {}).items()}
+        headers = changes.pop("headers", {})
+        if isinstance(headers, dict):
+            own = {"host": "localhost"}
+            if body:
+                own |= {"content-type": "application/json", "content-length": str(len(body))}
+            headers = [(name.replace("_", "-").encode(), value.encode())
+                       for name, value in (own | headers).items() if value is not None]
         path, _, query = path.partition("?")
         self.scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1",
                       "method": method, "scheme": "http", "path": path, "raw_path": path.encode(),
                       "query_string": query.encode(), "root_path": "",
-                      "headers": [(name.encode(), value.encode())
-                                  for name, value in headers.items() if value is not None],
-                      "client": ("127.0.0.1", 1234), "server": ("127.0.0.1", 80), **changes}
+                      "headers": headers, "client": ("127.0.0.1", 1234),
+                      "server": ("127.0.0.1", 80), **changes}
         size = -(-len(body) // pieces) or 1
         self.incoming = asyncio.Queue()
         for begin in range(0, max(len(body), 1), size):

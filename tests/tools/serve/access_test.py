@@ -13,32 +13,54 @@ import tempfile
 import unittest
 import warnings
 
+from access_table import ORIGINS, RULES, WRONG_KEYS, WRONG_ORIGINS
 from command import TESTDATA, CommandTest
 from serving import NAME, TOY, Client, ServeTest, Serving, completion, request
 
 
-class HostsTest(ServeTest):
-    ARGUMENTS = ("--allow-host", "Gemma.Example", "--log-prompts", "-v")
+class RulesTest(CommandTest):
+    """The rules of tests/testdata/serve/access.json, to which the ASGI application keeps, too."""
 
-    def test_other_hosts_are_refused(self):
-        for host in ("localhost", "LOCALHOST:80", "localhost.", "a.localhost", "127.0.0.1:1", "192.168.0.9", "[::1]:80",
-                     "[::1]", "gemma.example:8080", "GEMMA.example"):
-            with self.subTest(host):
-                self.ask(request(Host=host))
-        for host in ("evil.example", "localhost.evil.example", "evil.example:localhost", "127.0.0.1.evil.example", "",
-                     "localhost:80@evil.example", "[::1", "[::1]evil.example", "a b", "1.2.3", "gemma.example.evil"):
-            with self.subTest(host):
-                self.assertEqual(self.ask(request(Host=host), 403).code, "host_not_allowed")
+    def starts(self, rules):
+        arguments = ["--no-page"]
+        for name, values in (("--allow-host", rules.hosts), ("--cors", rules.origins)):
+            for value in values:
+                arguments += [name, value]
+        if rules.keys is not None:
+            keys = self.folder / "keys"
+            keys.write_bytes(rules.keys)
+            arguments += ["--api-key-file", keys]
+        path = self.folder / "socket"
+        if rules.is_unix:
+            arguments += ["--unix-socket", path]
+        serving = Serving(*arguments)
+        self.addCleanup(serving.end)
+        if rules.is_unix:
+            serving.address = str(path)
+        return serving
 
-    def test_pages_of_others_are_refused(self):
-        self.ask(request(Origin="http://localhost"))  # its own page
-        for origin in ("https://evil.example", "null", "http://localhost:1", "http://localhost.evil.example"):
-            response = self.ask(completion(Origin=origin), 403)
-            self.assertEqual(response.code, "origin_not_allowed")
-            self.assertNotIn("access-control-allow-origin", response.headers)
-        response = self.ask(request("OPTIONS", "/v1/completions", Origin="https://evil.example",
-                                    Access_Control_Request_Method="POST"), 403)
-        self.assertNotIn("access-control-allow-origin", response.headers)
+    def test_rules_of_access(self):
+        for rules in RULES:
+            serving = self.starts(rules)
+            for case in rules.cases:
+                with self.subTest(case.text, rules=rules.about):
+                    response = serving.ask(case.data)
+                    case.check(self, response.status, response.headers, response.body)
+            serving.end()
+
+    def test_wrong_keys_and_origins(self):
+        keys = self.folder / "keys"
+        for text in WRONG_KEYS:
+            keys.write_bytes(text)
+            self.fails(1, "serve", TOY, "--api-key-file", keys, says=str(keys), cure="")
+        for origin in WRONG_ORIGINS:
+            self.fails(2, "serve", TOY, "--cors", origin, says="--cors")
+        for origin in ORIGINS:  # the next check fails
+            self.fails(1, "serve", "no-such-model", "--cors", origin, says="no-such-model", cure="")
+
+
+class BodiesTest(ServeTest):
+    ARGUMENTS = ("--log-prompts", "-v")
 
     def test_bodies_are_json(self):
         for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=a", None):
@@ -62,33 +84,6 @@ class KeysTest(ServeTest):
         keys.write_text("# the keys\n\n first-key \nsecond\n")
         cls.serving = Serving("--api-key-file", keys, "--cors", "https://page.example", host="127.0.0.1")
         cls.addClassCleanup(cls.serving.end)
-
-    def test_requests_need_a_key(self):
-        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "first-key"}, {"Authorization": "Bearer "},
-                        {"Authorization": "Bearer # the keys"}, {"Authorization": "Bearer first-ke"},
-                        {"Authorization": "Basic first-key"}):
-            for data in (completion(**headers), request(path="/v1/models", **headers), request(path="/metrics", **headers),
-                         request(path="/health/../v1/models", **headers)):
-                response = self.ask(data, 401)
-                self.assertEqual((response.code, response.headers["www-authenticate"]), ("invalid_api_key", "Bearer"))
-        for headers in ({"Authorization": "Bearer first-key"}, {"Authorization": "bearer second"}, {"X_Api_Key": "second"}):
-            self.ask(completion(**headers))
-        self.ask(request(path="/health?a"))  # for those who only watch
-        self.ask(request(path="/ready"))
-
-    def test_named_pages_read_responses(self):
-        page = {"Origin": "https://page.example"}
-        response = self.ask(request("OPTIONS", "/v1/completions", **page, Access_Control_Request_Method="POST",
-                                    Access_Control_Request_Headers="authorization, x-stainless-os"), 204)
-        for name, value in (("origin", "https://page.example"), ("methods", "GET, HEAD, POST"),
-                            ("headers", "authorization, x-stainless-os")):
-            self.assertEqual(response.headers[f"access-control-allow-{name}"], value)
-        for data, status in ((completion(**page, Authorization="Bearer second"), 200), (completion(**page), 401)):
-            response = self.ask(data, status)
-            self.assertEqual(response.headers["access-control-allow-origin"], "https://page.example")
-            self.assertEqual(response.headers["vary"], "origin")
-            self.assertNotIn("access-control-allow-credentials", response.headers)
-        self.ask(request(Origin="https://page.example.evil"), 403)
 
     def test_prompts_are_not_logged(self):
         self.ask(completion(prompt="the secret cat", X_Request_Id="no-prompt", Authorization="Bearer second"))

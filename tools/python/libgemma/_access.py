@@ -1,4 +1,7 @@
-"""Who may use an ASGI application: hosts, keys and web pages, by the rules of `gemma serve`."""
+"""Who may use an ASGI application: hosts, keys and web pages, by the rules of `gemma serve`.
+
+Texts of headers stand for bytes, as in Latin-1.
+"""
 
 import hashlib
 import hmac
@@ -6,6 +9,8 @@ import ipaddress
 import re
 
 _PUBLIC = ("/health", "/v1/health", "/ready")  # everybody may know whether a server is ready
+
+_BLANKS = " \t\n\v\f\r"
 
 
 class Problem(Exception):
@@ -35,18 +40,32 @@ class Problem(Exception):
 def read_keys(path):
     """Returns the keys of a file, one a line.
 
-    Empty lines and lines that begin with "#" do not count. ValueError if the file has no key.
+    Blanks around a key, empty lines and lines that begin with "#" do not count. ValueError if the
+    file has no key, or one that no header can carry.
     """
-    with open(path, encoding="utf-8") as file:
-        lines = [line.strip() for line in file]
-    keys = [line for line in lines if line and not line.startswith("#")]
+    with open(path, "rb") as file:
+        lines = [line.strip() for line in file.read().split(b"\n")]
+    keys = [line for line in lines if line and not line.startswith(b"#")]
+    if not all(re.fullmatch(b"[!-~]+", key) for key in keys):
+        raise ValueError(f"{path}: a key has a byte that no header can carry; a key is printable "
+                         "ASCII without blanks, one a line")
     if not keys:
         raise ValueError(f"{path}: no key in it")
-    return keys
+    return [key.decode() for key in keys]
 
 
 def _digest(key):
     return hashlib.sha256(key).digest()
+
+
+def _as_header(text):
+    """Returns the text as a header has it."""
+    return text.encode().decode("latin-1")
+
+
+def _lower(text):
+    """Returns the text of a header with small letters, of those of ASCII."""
+    return text.encode("latin-1").lower().decode("latin-1")
 
 
 def _address(name):
@@ -59,11 +78,11 @@ def _address(name):
 
 def _host_name(host):
     """Returns "localhost" of "localhost:8080", "::1" of "[::1]:8080"; "" if the text is neither."""
-    match = re.fullmatch(r"(?:\[([^\]]*)\]|([^:]*))(?::[0-9]*)?", host)
+    match = re.fullmatch(r"(?:\[([^\]]*)\]|((?!\[)[^:]*))(?::[0-9]*)?", host)
     if not match:
         return ""
     name = match[1] if match[1] is not None else match[2]
-    return name.removesuffix(".").lower()
+    return _lower(name.removesuffix("."))
 
 
 def _peer(scope):
@@ -80,6 +99,7 @@ class Request:
     """The head of a request, as an ASGI server gives it.
 
     `target` (bytes) is path and query, without the prefix under which the application is mounted.
+    `target_host` is the host that it named, as "http://HOST/PATH" does, or None.
     `headers` are pairs of bytes, with names in lower case.
     """
 
@@ -90,11 +110,16 @@ class Request:
         self.peer = _peer(scope)
         path = scope.get("raw_path") or scope["path"].encode()
         path = path.partition(b"?")[0]
+        query = scope.get("query_string", b"")
+        target = path + b"?" + query if query else path
+        absolute = re.match(b"https?://([^/]*)", target, re.IGNORECASE)
+        self.target_host = absolute[1].decode("latin-1") if absolute else None
+        if absolute:
+            path = path[absolute.end():] or b"/"
         prefix = scope.get("root_path", "").rstrip("/").encode()
         if prefix and (path == prefix or path.startswith(prefix + b"/")):
             path = path[len(prefix):] or b"/"
         self.path = path.decode("latin-1")
-        query = scope.get("query_string", b"")
         self.target = path + b"?" + query if query else path
 
     def all(self, name):
@@ -140,17 +165,19 @@ class Access:
             if not re.fullmatch(r"[!-~]+", key):
                 raise ValueError(f"api_keys[{number}] is not printable ASCII without blanks")
         for origin in origins:
-            if origin != "*" and not re.fullmatch(r"[^/]+://[^/]*", origin):
+            _, scheme, name = origin.partition("://")
+            if origin != "*" and (not scheme or "/" in name):
                 raise ValueError(f"cors: {origin!r} is not an origin, such as "
                                  "https://example.com, or '*'")
         self._digests = [_digest(key.encode()) for key in keys]
         self._no_auth = no_auth
-        self._hosts = {host.lower() for host in hosts}
-        self._origins = set(origins)
+        self._hosts = {_lower(_as_header(host)) for host in hosts}
+        self._origins = set(map(_as_header, origins))
 
     def check(self, request):
         """Returns the client that a request counts against. Raises Problem if it is refused."""
         self._check_host(request)
+        self._check_target(request)
         self._check_origin(request)
         if request.path in _PUBLIC or request.method == "OPTIONS":
             return request.client()
@@ -176,11 +203,20 @@ class Access:
             raise Problem(403, f"the server does not answer to the host {hosts[0]!r}: "
                           "asgi(allow_hosts=[NAME]) adds a name", "host_not_allowed")
 
+    def _check_target(self, request):
+        host = request.target_host
+        if host is not None:
+            if request.peer is not None and not self._is_own_host(host):
+                raise Problem(403, "the target names another host", "host_not_allowed")
+        elif not (request.path.startswith("/")
+                  or request.path == "*" and request.method == "OPTIONS"):
+            raise Problem(400, "the target is not a path")
+
     def _check_origin(self, request):
         origin = request.find(b"origin")
-        host = request.find(b"host")
-        own = {f"http://{host}".lower(), f"https://{host}".lower()} if host else ()
-        if origin and origin.lower() not in own and not self._is_named(origin):
+        host = _lower(request.find(b"host"))
+        own = (f"http://{host}", f"https://{host}") if host else ()
+        if origin and _lower(origin) not in own and not self._is_named(origin):
             raise Problem(403, f"the server does not answer pages of {origin!r}: "
                           "asgi(cors=[ORIGIN]) adds an origin", "origin_not_allowed")
 
@@ -189,7 +225,8 @@ class Access:
 
     def _check_key(self, request):
         value = request.find(b"authorization")
-        key = value[7:].strip() if value[:7].lower() == "bearer " else request.find(b"x-api-key")
+        is_bearer = len(value) > 7 and value[:7].lower() == "bearer "
+        key = value[7:].strip(_BLANKS) if is_bearer else request.find(b"x-api-key")
         digest = _digest(key.encode("latin-1"))
         found = 0
         for number, each in enumerate(self._digests, 1):  # the same time for every wrong key
