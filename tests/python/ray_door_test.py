@@ -3,7 +3,10 @@
 answers itself. Needs no cluster, and tests/python/ray_requirements.txt.
 """
 import asyncio
+import collections
+import gc
 import json
+import types
 import unittest
 
 from ray.exceptions import RayError
@@ -11,11 +14,13 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from libgemma.ray.door import Passage
 from libgemma.ray.metrics import merged
-from libgemma.ray.routing import prompt_key
+from libgemma.ray.routing import PrefixRouter, prompt_key
 from libgemma.ray.serve import _messages
 
+ReplicaID = collections.namedtuple("ReplicaID", "unique_id")
 START = {"type": "http.response.start", "status": 200,
          "headers": [(b"content-type", b"text/plain")]}
+REFUSED = {**START, "status": 429}
 STREAM = {**START, "headers": [(b"content-type", b"text/event-stream")]}
 BODY = {"type": "http.response.body", "body": b"a 1\n"}
 PIECE = {**BODY, "more_body": True}
@@ -71,6 +76,84 @@ b{replica="s"} 3
 """)
 
 
+class Pending:
+    """A request that Ray Serve routes."""
+
+    def __init__(self, number, **kwargs):
+        self.metadata = types.SimpleNamespace(internal_request_id=str(number))
+        self.routing_context = types.SimpleNamespace()
+        self.kwargs = kwargs
+
+
+class RouterTest(unittest.IsolatedAsyncioTestCase):
+    """Which replica gets a request."""
+
+    def setUp(self):
+        self.router = object.__new__(PrefixRouter)
+        self.router.initialize_state(full=2)
+        self.replicas = [types.SimpleNamespace(replica_id=ReplicaID(name)) for name in "abc"]
+        self.pending = []
+
+    async def choose(self, **kwargs):
+        """Routes a request, and returns the names of replicas, the best one first."""
+        self.pending.append(Pending(len(self.pending), **kwargs))
+        ranked = await self.router.choose_replicas(self.replicas, self.pending[-1])
+        return "".join(replica.replica_id.unique_id for replica, in ranked)
+
+    async def places(self, count, **kwargs):
+        return collections.Counter([(await self.choose(**kwargs))[0] for _ in range(count)])
+
+    async def test_keys_keep_their_replica(self):
+        for number in range(20):
+            first = await self.choose(key=f"k{number}")
+            self.pending.clear()
+            self.assertEqual(await self.choose(key=f"k{number}"), first)
+            gone, self.replicas = self.replicas, [replica for replica in self.replicas
+                                                  if replica.replica_id.unique_id != first[0]]
+            self.assertEqual(await self.choose(key=f"k{number}"), first[1:])
+            self.replicas = gone
+            self.pending.clear()
+
+    async def test_keys_are_spread(self):
+        places = set()
+        for number in range(40):
+            places.add((await self.choose(key=f"k{number}"))[0])
+            self.pending.clear()
+        self.assertEqual(places, set("abc"))
+
+    async def test_requests_at_once_are_shared(self):
+        """Also before Ray says that they are routed."""
+        self.assertEqual(await self.places(6), {"a": 2, "b": 2, "c": 2})
+
+    async def test_full_replicas_share_a_key(self):
+        first = await self.choose(key="k")
+        self.assertEqual(await self.places(5, key="k"), {first[0]: 1, first[1]: 2, first[2]: 2})
+        self.assertEqual(await self.choose(key="k"), first)  # all have as many
+
+    async def test_refused_replicas_come_last(self):
+        first = await self.choose(key="k")
+        await self.places(3, key="k")
+        self.assertEqual((await self.choose(key="k", refused=first[1:]))[0], first[0])
+        self.assertEqual(await self.choose(key="k", refused=first), first[::-1])
+
+    async def test_ended_requests_make_room(self):
+        first = await self.choose(key="k")
+        await self.choose(key="k")
+        for pending in self.pending:
+            self.router.on_request_routed(pending, ReplicaID(first[0]), None)
+        self.assertEqual((await self.choose(key="k"))[0], first[1])
+        self.router.on_request_completed(ReplicaID(first[0]), "0")
+        self.assertEqual((await self.choose(key="k"))[0], first[0])
+
+    async def test_cancelled_requests_are_forgotten(self):
+        first = await self.choose(key="k")
+        await self.places(5, key="k")
+        self.pending.clear()
+        gc.collect()
+        self.assertEqual(await self.places(2, key="k"), {first[0]: 2})
+        self.assertEqual(len(self.router._chosen), 2)
+
+
 class MessagesTest(unittest.IsolatedAsyncioTestCase):
     async def test_slow_readers_slow_applications(self):
         sent, ended = [], asyncio.Event()
@@ -106,10 +189,11 @@ class MessagesTest(unittest.IsolatedAsyncioTestCase):
 
 
 class Replicas:
-    """A handle: each call yields `lists` of messages, raises `error`, or else waits for ever."""
+    """A handle: each call yields `lists` of messages, raises `error`, or else waits for ever. The
+    first calls yield a refusal, each from one of the replicas `full`."""
 
-    def __init__(self, *lists, error=None, pages=()):
-        self.lists, self.error, self.pages = lists, error, pages
+    def __init__(self, *lists, error=None, pages=(), full=()):
+        self.lists, self.error, self.pages, self.full = lists, error, pages, full
         self.calls, self.cancelled = [], asyncio.Event()
         self.waits = not lists or lists[-1][-1].get("more_body", False)
 
@@ -117,16 +201,19 @@ class Replicas:
         assert options == {"stream": True, "method_name": "respond"}
         return self
 
-    def remote(self, scope, body, key):
-        self.calls.append((scope, body, key))
+    def remote(self, scope, body, key, refused):
+        self.calls.append((scope, body, key, refused))
         return self
 
     def cancel(self):
         self.cancelled.set()
 
     async def __aiter__(self):
+        if len(self.calls) <= len(self.full):
+            yield self.full[len(self.calls) - 1], [REFUSED, BODY]
+            return
         for messages in self.lists:
-            yield messages
+            yield "r", messages
         if self.error:
             raise self.error
         if self.waits:
@@ -160,7 +247,7 @@ async def ask(replicas, body=b"{}", path="/v1/completions", leaves=False):
 
     scope = {"type": "http", "method": "GET" if path == "/metrics" else "POST", "path": path,
              "headers": [], "app": object()}
-    await asyncio.wait_for(Passage(replicas, 1000)(scope, receive, send), 60)
+    await asyncio.wait_for(Passage(replicas, 1000, 2)(scope, receive, send), 60)
     return sent
 
 
@@ -175,8 +262,8 @@ class DoorTest(unittest.IsolatedAsyncioTestCase):
         replicas = Replicas([START, PIECE], [BODY])
         body = b'{"prompt": "the cat"}'
         self.assertEqual(await ask(replicas, body), [START, PIECE, BODY])
-        (scope, passed, key), = replicas.calls
-        self.assertEqual((passed, key), (body, prompt_key(body)))
+        (scope, passed, key, refused), = replicas.calls
+        self.assertEqual((passed, key, refused), (body, prompt_key(body), ()))
         self.assertNotIn("app", scope)
 
     async def test_client_gone_cancels(self):
@@ -189,6 +276,16 @@ class DoorTest(unittest.IsolatedAsyncioTestCase):
         error = BackPressureError(num_queued_requests=1, max_queued_requests=1)
         headers = self.check_refusal(await ask(Replicas(error=error)), 429, "queue_full")
         self.assertEqual(headers[b"retry-after"], b"1")
+
+    async def test_refused_requests_go_elsewhere(self):
+        replicas = Replicas([START, BODY], full=["r"])
+        self.assertEqual(await ask(replicas), [START, BODY])
+        self.assertEqual([call[3] for call in replicas.calls], [(), ("r",)])
+
+    async def test_all_full_is_429(self):
+        replicas = Replicas([START, BODY], full=["r", "s"])
+        self.assertEqual(await ask(replicas), [REFUSED, BODY])
+        self.assertEqual(len(replicas.calls), 2)
 
     async def test_lost_replica_is_503(self):
         self.check_refusal(await ask(Replicas(error=RayError("lost"))), 503, "stopped")

@@ -74,6 +74,9 @@ class RayServeTest(unittest.TestCase):
     def running(self):
         return sum(samples("num_requests_running").values())
 
+    def waiting(self):
+        return sum(samples("num_requests_waiting").values())
+
     def test_answers_equal_one_process(self):
         status, _, body = answer("POST", "/v1/completions", completion("the cat", max_tokens=20))
         self.assertEqual(status, 200)
@@ -103,20 +106,14 @@ class RayServeTest(unittest.TestCase):
 
     def test_full_replicas_answer_429(self):
         """Both replicas run two requests and let two wait: the ninth is refused."""
-        waiting = []
         with contextlib.ExitStack() as stack:
-            for number in range(4):
-                connection, response = ask("POST", "/v1/completions", endless(str(number)))
-                stack.callback(connection.close)
-                stack.callback(response.close)
-            wait_until(lambda: self.running() == 4)
-            for number in range(4):
+            for number in range(8):
                 connection = http.client.HTTPConnection("127.0.0.1", 8000, timeout=SECONDS)
-                connection.request("POST", "/v1/completions", json.dumps(endless(str(number))),
-                                   {"Content-Type": "application/json"})
-                waiting.append(connection)
                 stack.callback(connection.close)
-            wait_until(lambda: sum(samples("num_requests_waiting").values()) == 4)
+                connection.request("POST", "/v1/completions", json.dumps(endless()),
+                                   {"Content-Type": "application/json"})
+                wait_until(lambda: self.running() + self.waiting() == number + 1)
+            self.assertEqual((self.running(), self.waiting()), (4, 4))
             status, headers, body = answer("POST", "/v1/completions", completion("the cat"))
             self.assertEqual(status, 429, body)
             self.assertEqual(json.loads(body)["error"]["code"], "queue_full")

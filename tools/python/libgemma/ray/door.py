@@ -19,11 +19,13 @@ class Passage:
 
     replica: the handle of libgemma.ray.serve.Replica.
     max_body: the most bytes of a request's body.
+    replicas: how many there are.
     """
 
-    def __init__(self, replica, max_body):
+    def __init__(self, replica, max_body, replicas):
         self._replica = replica.options(stream=True, method_name="respond")
         self._max_body = max_body
+        self._replicas = replicas
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "lifespan":
@@ -68,9 +70,23 @@ class Passage:
         scope = {name: scope[name] for name in _SCOPE if name in scope}
         if scope["path"] == "/metrics":
             return await self._pass_metrics(scope, out)
-        stream = self._replica.remote(scope, body, key=prompt_key(body))
+        key, refused = prompt_key(body), []
+        while len(refused) < self._replicas:
+            is_last = len(refused) + 1 == self._replicas
+            name = await self._pass_once(scope, body, key, refused, is_last, out)
+            if name is None:
+                return
+            refused.append(name)
+
+    async def _pass_once(self, scope, body, key, refused, is_last, out):
+        """Passes a request to a replica that has not refused it. If the replica has no room, and
+        the request may go to another one, returns the name of the replica."""
+        stream = self._replica.remote(scope, body, key=key, refused=tuple(refused))
         try:
-            async for messages in stream:
+            async for name, messages in stream:
+                if messages[0].get("status") == 429 and not is_last:
+                    stream.cancel()
+                    return name
                 for message in messages:
                     await out.send(message)
         except BackPressureError as error:

@@ -3,6 +3,7 @@
 import collections
 import hashlib
 import json
+import weakref
 
 from ray.serve.request_router import RequestRouter
 
@@ -68,37 +69,47 @@ def _weight(key, replica):
 class PrefixRouter(RequestRouter):
     """Sends requests with the same `key`, an argument of the call, to one replica, and requests
     without a key to the one with the fewest. A replica with `full` requests gets further ones only
-    if no other has fewer."""
+    if no other has fewer; one of `refused`, an argument of the call, only if all are."""
 
     def initialize_state(self, full=8):  # pylint: disable=arguments-differ
         self._full = full
-        self._place = {}  # of each request that runs, by id
-        self._running = collections.Counter()  # requests of this router, by replica
+        # The replica of each request, by the request's id. A request that is not routed yet counts
+        # too, until it is routed or forgotten: else many that come at once would go to one replica.
+        self._chosen = {}
+        self._routed = {}
 
     def on_request_routed(self, pending_request, replica_id, result):
-        self._place[pending_request.metadata.internal_request_id] = replica_id
-        self._running[replica_id] += 1
+        number = pending_request.metadata.internal_request_id
+        self._chosen.pop(number, None)
+        self._routed[number] = replica_id
 
     def on_request_completed(self, replica_id, internal_request_id):
         # Also called for a request that the replica did not accept.
-        if self._place.pop(internal_request_id, None) is not None:
-            self._running[replica_id] -= 1
-            self._running += collections.Counter()  # forgets replicas without requests
+        self._chosen.pop(internal_request_id, None)
+        self._routed.pop(internal_request_id, None)
 
     async def choose_replicas(self, candidate_replicas, pending_request=None):
         """Returns lists of one replica each, the best one first."""
         if pending_request is None:
             return [list(candidate_replicas)]
         pending_request.routing_context.should_backoff = True
+        number = pending_request.metadata.internal_request_id
+        self._chosen.pop(number, None)  # after an attempt that failed
+        running = collections.Counter([*self._chosen.values(), *self._routed.values()])
         key = pending_request.kwargs.get("key", "")
+        refused = pending_request.kwargs.get("refused", ())
 
         def rank(replica):
-            running = self._running[replica.replica_id]
+            has_refused = replica.replica_id.unique_id in refused
+            count = running[replica.replica_id]
             if not key:
-                return running, b""
-            return max(0, running - self._full + 1), _inverse(_weight(key, replica))
+                return has_refused, count, b""
+            return (has_refused, max(0, count - self._full + 1), _inverse(_weight(key, replica)))
 
-        return [[replica] for replica in sorted(candidate_replicas, key=rank)]
+        ranked = sorted(candidate_replicas, key=rank)
+        self._chosen[number] = ranked[0].replica_id
+        weakref.finalize(pending_request, self._chosen.pop, number, None)
+        return [[replica] for replica in ranked]
 
 
 def _inverse(digest):

@@ -61,7 +61,7 @@ def app(path, *, name=None, replicas=1, cpus=1, sequences=8, max_queued=64, max_
     door = serve.deployment(
         Door, name="Door", num_replicas=doors, ray_actor_options={"num_cpus": 0},
         max_ongoing_requests=replicas * (sequences + max_queued) + 4 * _SPARE)
-    return door.bind(replica.bind(model, options), max_body)
+    return door.bind(replica.bind(model, options), max_body, replicas)
 
 
 class Replica:
@@ -69,28 +69,30 @@ class Replica:
 
     def __init__(self, model, options):
         self._app = asgi(model, **options)
+        self._name = serve.get_replica_context().replica_tag
         self._app.open().result()
 
     def __del__(self):
         if hasattr(self, "_app"):
             self._app.close()
 
-    async def respond(self, scope, body, key=""):
-        """Yields lists of the ASGI messages of a response. Closing the generator ends the request.
+    async def respond(self, scope, body, key="", refused=()):
+        """Yields lists of the ASGI messages of a response, each with the name of this replica.
+        Closing the generator ends the request.
 
-        key: for PrefixRouter.
+        key, refused: for PrefixRouter.
         """
-        del key
+        del key, refused
         async with contextlib.aclosing(_messages(self._app, scope, body)) as messages:
             async for some in messages:
-                yield some
+                yield self._name, some
 
     async def metrics(self, scope):
         """Returns the name of this replica, and the ASGI messages of a response to GET /metrics."""
         messages = []
         async for some in _messages(self._app, scope, b""):
             messages += some
-        return serve.get_replica_context().replica_tag, messages
+        return self._name, messages
 
 
 async def _messages(application, scope, body):
@@ -133,8 +135,8 @@ async def _messages(application, scope, body):
 class Door:
     """A deployment: passes requests to the replicas, and responses back."""
 
-    def __init__(self, replica, max_body):
-        self._passage = Passage(replica, max_body)
+    def __init__(self, replica, max_body, replicas):
+        self._passage = Passage(replica, max_body, replicas)
 
     def __serve_build_asgi_app__(self):
         async def answer(scope, receive, send):  # Ray wants a function
