@@ -12,7 +12,8 @@ import tempfile
 import unittest
 
 import apache_beam as beam
-from apache_beam.ml.inference.base import KeyedModelHandler, KeyModelMapping, RunInference
+from apache_beam.ml.inference.base import (KeyedModelHandler, KeyModelMapping, ModelMetadata,
+                                           RunInference)
 from apache_beam.options.pipeline_options import PipelineOptions
 
 import libgemma
@@ -154,6 +155,20 @@ class BeamTest(unittest.TestCase):
             self.assertEqual({row["prompt"]: row["answer"] for row in rows if row["key"] == key},
                              answers(PROMPTS[:4], path))
 
+    def test_new_path_changes_model(self):
+        """Beam's automatic model refresh sends a path while the pipeline runs."""
+        def build(pipeline):
+            path = pipeline | "Path" >> beam.Create([ModelMetadata(SECOND, "second")])
+            return (pipeline | beam.Create(PROMPTS[:4])
+                    | RunInference(handler(), model_metadata_pcoll=path) | beam.Map(lambda result: {
+                        "prompt": result.example, "model": result.model_id,
+                        "answer": result.inference["answer"]}),)
+
+        rows, = self.run_pipeline(build)
+        self.assertEqual({row["prompt"]: row["answer"] for row in rows},
+                         answers(PROMPTS[:4], SECOND))
+        self.assertEqual({row["model"] for row in rows}, {SECOND})
+
     def test_inference_args_come_first(self):
         def build(pipeline):
             return (pipeline | beam.Create(PROMPTS[:3])
@@ -221,6 +236,15 @@ class HandlerTest(unittest.TestCase):
                                  (TypeError, {"temprature": 1})):
             with self.assertRaisesRegex(error, next(iter(arguments))):
                 handler(arguments=arguments, errors="output").load_model()
+        for task, path, wrong in (("embed", EMBEDDER, {"dimensions": 0}),
+                                  ("embed", EMBEDDER, {"prompt": "sing"}),
+                                  ("classify", SHIELD, {"policies": ["sing"]}),
+                                  ("classify", SHIELD, {"wording": "sing"}),
+                                  ("score", TOY, {"choices": []})):
+            with self.assertRaisesRegex(libgemma.GemmaError, "sing|dimensions|choices"):
+                handler(task, path, arguments=wrong, errors="output").load_model()
+        with self.assertRaises(libgemma.GemmaError):
+            handler("embed", TOY).load_model()
         handler(arguments={"system": "be short", "min_tokens": 2, "max_tokens": 3}).load_model()
 
     def test_unknown_task_is_named(self):

@@ -64,7 +64,7 @@ class Rows:
       score     a text or tokens: log_probabilities, one for each of arguments["choices"]
     `arguments` are those of LLM.generate, embed, classify or score, and `options` those of LLM.
 
-    Raises the library's error for arguments with which generate would refuse every row.
+    Raises the library's error for arguments with which the model would refuse every row.
     """
 
     def __init__(self, path, task, *, arguments=None, options=None):
@@ -74,18 +74,24 @@ class Rows:
         self._arguments = dict(arguments or {})
         self._llm = libgemma.LLM(path, **(options or {}))
         self._places = asyncio.Semaphore(_MOST_REQUESTS)
-        if task == "generate":
-            try:
-                self._check_arguments()
-            except BaseException:
-                self._llm.close()
-                raise
+        try:
+            self._check_arguments()
+        except BaseException:
+            self._llm.close()
+            raise
 
     def _check_arguments(self):
-        """Begins and ends a request, so that wrong arguments are known before any row."""
-        arguments = {name: value for name, value in self._arguments.items()
-                     if name not in _OF_PROMPTS}
-        self._llm.stream([self._llm._model.bos_token], **arguments).close()
+        """Tries the arguments, so that wrong ones are known before any row."""
+        if self._task == "generate":
+            arguments = {name: value for name, value in self._arguments.items()
+                         if name not in _OF_PROMPTS}
+            self._llm.stream([self._llm._model.bos_token], **arguments).close()
+        elif self._task == "embed":
+            self._embed(["a"], self._arguments)
+        elif self._task == "score":
+            self._llm.score("a", **self._arguments)
+        else:
+            self._llm.classify([], **self._arguments)
 
     @property
     def columns(self):
@@ -121,7 +127,11 @@ class Rows:
 
     def _embed(self, texts, arguments):
         embedder = self._llm._embedder()
-        arguments = arguments | {"dimensions": arguments.get("dimensions") or 0}
+        dimensions = arguments.get("dimensions")
+        if dimensions is not None and dimensions < 1:
+            raise libgemma.InvalidArgumentError(
+                f"dimensions is {dimensions!r}, wanted 1 or more, or None")
+        arguments = arguments | {"dimensions": dimensions or 0}
         vectors, _, cut = embedder.embed(texts, **arguments)
         results = [{"embedding": vector} for vector in vectors]
         for place in cut:  # LLM.embed warns, which nobody would see
