@@ -159,6 +159,7 @@ run_ray() {
   python_test build/ray-env/bin/python page "Ray Data" "Ray Serve"
   environment kubernetes tests/python/kubernetes_requirements.txt
   python_test build/kubernetes-env/bin/python kubernetes
+  python_test build/kubernetes-env/bin/python page "Kubernetes"
 }
 
 # Runs the Python package in pipelines of Beam.

@@ -88,14 +88,18 @@ class KubernetesTest(unittest.TestCase):
         self.assertEqual(args[args.index("--threads") + 1], "2")
 
     def test_probes_are_answered(self):
-        manifest = container(objects("--cpus", "1"))
+        pod = objects("--cpus", "1")["Deployment"]["spec"]["template"]
+        manifest, = pod["spec"]["containers"]
         self.assertEqual(manifest["command"], ["gemma"])
         self.assertEqual(manifest["args"][1], f"/models/{TOY.name}")
         args = [manifest["args"][0], TOY, *manifest["args"][2:]]
+        self.assertEqual([args[args.index("--port") + 1], "--no-auth" in args],
+                         [pod["metadata"]["annotations"]["prometheus.io/port"], True])
         with serving(args, host="127.0.0.1", port=0) as (process, port):
             for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
                 self.assertEqual(get(port, manifest[probe]["httpGet"]["path"]), 200)
-            self.assertEqual(get(port, "/metrics"), 200)
+            metrics = pod["metadata"]["annotations"]
+            self.assertEqual(get(port, metrics["prometheus.io/path"]), 200)
             process.terminate()
             self.assertEqual(process.wait(timeout=120), 0)
 
