@@ -66,6 +66,11 @@ typedef struct gemma_engine_options {
   uint64_t max_bytes;     /* that the engine holds; 0: only limits above */
   const gemma_memory_budget* budget; /* may be null */
   gemma_cache_format cache_format;   /* of keys and values */
+  /* Called by the engine's thread after functions of requests: before each pass
+   * and before it waits; see EngineOptions. The rules of gemma_request's
+   * functions hold. May be null. */
+  void (*between_passes)(void* user);
+  void* user; /* passed to between_passes */
 } gemma_engine_options;
 
 /* Sets the defaults. size: sizeof(gemma_engine_options). */

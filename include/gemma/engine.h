@@ -59,6 +59,12 @@ struct EngineOptions {
   uint64_t max_bytes = 0;
   // If set, the same bytes also count against a limit that engines share.
   std::optional<MemoryBudget> budget = {};
+  // Called by the engine's thread after functions of requests: before each pass
+  // and before it waits. So all that they collect can be handed over once a
+  // pass, for example to wake an event loop. It may be called when they have
+  // not been. The same rules hold as for them, see Engine; if it throws, all
+  // requests that run fail. May be empty.
+  std::function<void()> between_passes = {};
 };
 
 struct Completion;

@@ -43,6 +43,7 @@ Batcher::Batcher(const Model& model, const Tokenizer& tokenizer,
       most_logits_(MostLogits(model.config(), executor.few_rows(), options)),
       meter_(meter),
       account_(account),
+      between_passes_(options.between_passes),
       pool_(model, SequenceOptions(options), options.reuse_bytes, account) {
   const MemoryAccount::Lock lock(account_);
   account_.Add(*this);
@@ -288,6 +289,7 @@ void Batcher::RunPass(absl::Span<const Part> parts) {
     logits_ = {};
     logits_.resize(size);
   }
+  if (between_passes_) between_passes_();
   const Stopwatch stopwatch;
   const absl::Status status = Session::Impl::RunPass(
       sessions, segments, {logits_.data(), rows, vocab_size});

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
@@ -164,6 +165,7 @@ class Batcher : public Schedule, private Droppable {
   uint64_t other_bytes_ = 0;
   EngineMeter& meter_;
   MemoryAccount& account_;
+  const std::function<void()> between_passes_;
   SequencePool pool_;     // used with the account's lock
   bool in_line_ = false;  // of the budget
   Running running_;

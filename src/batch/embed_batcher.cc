@@ -11,11 +11,12 @@
 namespace gemma::internal {
 
 EmbedBatcher::EmbedBatcher(const Model& model, Executor& executor,
-                           EngineMeter& meter)
+                           const EngineOptions& options, EngineMeter& meter)
     : model_(model),
       executor_(executor),
       max_rows_(model.impl().prefill_chunk),
-      meter_(meter) {}
+      meter_(meter),
+      between_passes_(options.between_passes) {}
 
 void EmbedBatcher::Add(std::shared_ptr<Ticket::State> ticket) noexcept {
   absl::Status status = Guarded([&] { running_.emplace_back(ticket); });
@@ -76,6 +77,7 @@ void EmbedBatcher::RunPass(const std::vector<Running*>& pass) {
     texts.push_back(&request.job().Next(before));
     rows += texts.back()->size();
   }
+  if (between_passes_) between_passes_();
   const Stopwatch stopwatch;
   const absl::Status status =
       RunEmbedPass(executor_, model_.config(), texts, vectors_);

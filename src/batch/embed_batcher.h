@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
@@ -27,7 +28,8 @@ namespace gemma::internal {
 class EmbedBatcher : public Schedule {
  public:
   // `executor` belongs to `model`. `meter` must outlive the batcher.
-  EmbedBatcher(const Model& model, Executor& executor, EngineMeter& meter);
+  EmbedBatcher(const Model& model, Executor& executor,
+               const EngineOptions& options, EngineMeter& meter);
 
   size_t num_running() const override { return running_.size(); }
   void SetOtherBytes(uint64_t) override {}
@@ -67,6 +69,7 @@ class EmbedBatcher : public Schedule {
   Executor& executor_;
   const size_t max_rows_;  // of a pass with several texts
   EngineMeter& meter_;
+  const std::function<void()> between_passes_;
   std::list<Running> running_;  // the one whose turn is next comes first
   std::vector<float> vectors_;  // of a pass
 };

@@ -60,7 +60,7 @@ std::unique_ptr<Schedule> NewSchedule(const Model& model, Executor& executor,
                                       EngineMeter& meter,
                                       MemoryAccount& account) {
   if (model.config().pooling != Pooling::kNone) {
-    return std::make_unique<EmbedBatcher>(model, executor, meter);
+    return std::make_unique<EmbedBatcher>(model, executor, options, meter);
   }
   return std::make_unique<Batcher>(model, **model.tokenizer(), executor,
                                    options, meter, account);
@@ -214,14 +214,23 @@ class Engine::Impl {
         DropInterrupted();
         schedule_->SetOtherBytes(grammars_.bytes());
         schedule_->Step();
+        BetweenPasses();
       });
-      if (!status.ok()) schedule_->FailAll(status);
+      if (status.ok()) continue;
+      schedule_->FailAll(status);
+      Guarded([this] { BetweenPasses(); }).IgnoreError();  // nothing runs now
     }
     schedule_->CancelAll();
     while (const RequestQueue::Item item = Pop()) {
       meter_.EndedInQueue(item->num_words(), StopReason::kCancelled);
       item->FinishUnbegun(StopReason::kCancelled);
     }
+    Guarded([this] { BetweenPasses(); }).IgnoreError();
+  }
+
+  // The schedule calls the function before its passes.
+  void BetweenPasses() const {
+    if (options_.between_passes) options_.between_passes();
   }
 
   // Waits for something to do. Returns false when the engine stops.

@@ -33,6 +33,11 @@ absl::Status ReadEngineOptions(const gemma_engine_options* options,
   to.grammar_bytes = from.grammar_bytes;
   to.max_bytes = from.max_bytes;
   if (from.budget != nullptr) to.budget = from.budget->budget;
+  if (from.between_passes != nullptr) {
+    to.between_passes = [call = from.between_passes, user = from.user] {
+      call(user);
+    };
+  }
   return ReadCacheFormat(from.cache_format, to.cache_format);
 }
 
