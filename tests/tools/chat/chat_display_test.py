@@ -207,7 +207,7 @@ class OrderTest(TerminalTest):
         self.fails(1, "run", "hello", MODEL, says="'hello': No such file", cure=f"gemma run {MODEL}")
 
     def test_bare_commands_say_how(self):
-        for command in ("run", "chat"):
+        for command in ("run", "chat", "serve"):
             self.fails(2, command, says="MODEL is required", cure=f"gemma {command} MODEL")
 
 

@@ -6,6 +6,7 @@ import unittest
 
 from chat_terminal_test import MODEL, TerminalTest
 from command import TESTDATA, gemma, rewrite_gguf
+from machine.lora_test import write_adapter
 
 OTHER = TESTDATA / "gguf" / "gemma4_chat.gguf"
 SAE = TESTDATA / "scope/gemma-scope-mixed-pt-res/layer_1/width_16/average_l0_4/params.npz"
@@ -41,6 +42,21 @@ class ModelTest(TerminalTest):
         said = self.says(f"/model {self.copy}", arguments=["--chat-template", "gemma", "--steer", f"{SAE}:3=0.5",
                                                            "--ablate", f"{SAE}:2"])
         self.assertTrue(said.endswith(f", 1 thread, --chat-template gemma, --steer {SAE}:3=0.5, --ablate {SAE}:2\n"), said)
+
+    def test_adapter_is_named_or_refused(self):
+        adapter = self.folder / "adapter"
+        write_adapter(adapter, "model.layers.0.self_attn.q_proj", 256, 256)
+        said = self.says(f"/model {self.copy}", "one", arguments=["--lora", adapter])
+        self.assertIn("copy.gguf: ", said)
+        self.assertTrue(said.endswith(f", adapter {adapter}\n"), said)
+        chat = self.open("-n", "3", "--lora", str(adapter), columns=1000)
+        chat.line("one")
+        begin = len(chat.shown)
+        chat.line(f"/model {OTHER}")
+        self.assertIn(b"adapter_model.safetensors: ", chat.shown[begin:])
+        self.assertIn(f"gemma: the chat goes on with {MODEL}\r\n".encode(), chat.shown[begin:])
+        chat.line("two")
+        self.assertEqual(self.messages(chat), ["one", "two"])
 
     def test_turns_note_names_no_option(self):
         said = self.says(f"/model {self.with_template(CHATML)}")

@@ -205,7 +205,7 @@ class ChatTest(CommandTest):
         long.write_text("word " * 5000)
         for name, says in ((path, "byte 3 (0xE9) is not UTF-8"), (self.folder / "none", "No such file"),
                            (self.folder, "not a file"), (self.folder / "pipe", "not a file"), ("-", "-"),
-                           (long, "tokens, fewer than 4096 fit in the context\ngemma: /set context 16384 holds it")):
+                           (long, "tokens, fewer than 4096 fit in the context\ngemma: /set context 32768 holds it")):
             result = self.chat(f"/read {name}", "Hello")
             self.assertEqual((result.returncode, result.stdout), (1, b""), name)
             self.assertIn(says, result.stderr.decode())

@@ -74,7 +74,7 @@ absl::Status MissingArgument(const CLI::App& command,
     }
     return WithCure(std::move(status), usage);
   }
-  const bool answers = name == "run" || name == "chat";
+  const bool answers = name == "run" || name == "chat" || name == "serve";
   const std::string start = absl::StrCat(
       "gemma ", name, " MODEL", name == "run" ? " \"PROMPT\"" : "", "; ");
   return WithCure(std::move(status),
