@@ -145,6 +145,15 @@ class ChatTest(CommandTest):
             self.assertEqual(result.returncode, 1)
             self.assertIn(says, result.stderr.decode())
 
+    def test_options_of_the_start_lead(self):
+        options = self.succeeds_quietly("chat", "--help-all")
+        for name in ("ablate", "cache-type", "chat-template", "decode-threads", "guard", "logit-bias", "lora", "quantize",
+                     "simd", "steer", "threads", "tools"):
+            result = self.chat(f"/set {name} 1")
+            self.assertEqual(result.returncode, 1)
+            self.assertEqual(result.stderr.decode(), f"gemma: no setting '{name}'\ngemma: --{name} sets it at the start\n")
+            self.assertRegex(options, rf"(?m)^  (-\w, )?--{name} ")
+
     def test_verbose_inside(self):
         text = self.says("/set verbose", "one", "/set verbose off", "two")
         self.assertEqual(text.count("; context: "), 1)

@@ -32,6 +32,13 @@ bool IsSetting(const AnswerOption& option) {
   return !option.is_repeated() || option.name() == kStop;
 }
 
+// Options of the command that a running chat cannot change.
+constexpr std::string_view kSetAtStart[] = {
+    "ablate", "cache-type", "chat-template", "decode-threads",
+    "guard",  "logit-bias", "lora",          "quantize",
+    "simd",   "steer",      "threads",       "tools",
+};
+
 // What does here what a setting of Ollama does.
 struct SettingHint {
   std::string_view name;
@@ -40,6 +47,7 @@ struct SettingHint {
 
 constexpr SettingHint kSettingHints[] = {
     {"template", "--chat-template FILE sets it at the start"},
+    {"num_thread", "--threads N sets it at the start"},
     {"think", "/think on lets the model think first"},
     {"nothink", "/think off"},
     {"quiet", "/set verbose off"},
@@ -54,6 +62,11 @@ constexpr SettingHint kSettingHints[] = {
 std::string HintOnSetting(std::string_view name) {
   for (const SettingHint& hint : kSettingHints) {
     if (hint.name == name) return std::string(hint.hint);
+  }
+  for (const std::string_view option : kSetAtStart) {
+    if (option == name) {
+      return absl::StrCat("--", name, " sets it at the start");
+    }
   }
   return OptionHint(absl::StrCat("--", name), "chat", {});
 }
