@@ -27,7 +27,8 @@ def draw(axes, cells, servers, key, scale, label):
             points = sorted((cell["streams"], statistics.median(sample[key] for sample in cell["samples"][server]))
                             for cell in cells if cell["prompt"] == length and server in cell["samples"])
             if points:
-                axes.plot(*zip(*points), line, color=color, markersize=4, label=f"{server}, {length:,} tokens")
+                axes.plot(*zip(*points), line, color=color, markersize=4,
+                          label=f"{server}, {length:,} tokens")
     streams = sorted({cell["streams"] for cell in cells})
     axes.set(xlabel="streams", ylabel=label, xscale="log", yscale=scale, xticks=streams, xticklabels=streams)
     axes.minorticks_off()
@@ -40,7 +41,8 @@ def plot(results, path):
     """Draws a row for each model, of prompts without a common beginning."""
     cells = [cell for cell in results["cells"] if cell["beginning"] == "distinct"]
     models = list(dict.fromkeys(cell["model"] for cell in cells))
-    figure, rows = pyplot.subplots(len(models), len(PANELS), figsize=(9, 3.4 * len(models) + 0.6), squeeze=False)
+    size = (9, 3.4 * len(models) + 0.6)
+    figure, rows = pyplot.subplots(len(models), len(PANELS), figsize=size, squeeze=False)
     for row, model in zip(rows, models):
         for axes, (key, scale, label) in zip(row, PANELS):
             draw(axes, [cell for cell in cells if cell["model"] == model], list(results["servers"]), key, scale,
@@ -53,7 +55,8 @@ def plot(results, path):
         lines, labels = axes.get_legend_handles_labels()
         names |= dict(zip(labels, lines))
     # Above the panels, where it hides no line.
-    figure.legend(names.values(), names, ncols=4, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 0.965))
+    figure.legend(names.values(), names, ncols=4, fontsize=8, loc="upper center",
+                  bbox_to_anchor=(0.5, 0.965))
     figure.tight_layout(rect=(0, 0, 1, 0.955))
     figure.savefig(path, dpi=80, metadata={"Software": None})
 
@@ -71,15 +74,17 @@ def read_table(page):
         pairs = [re.findall(r"[\d.]+", cell)[:2] for cell in (speed, first)]
         samples = {server: [{key: float(pair[i]) for (key, _, _), pair in zip(PANELS, pairs)}]
                    for i, server in enumerate(servers)}
-        cells.append({"model": model, "beginning": "common" if "common" in test else "distinct",
-                      "streams": int(streams), "prompt": int(length.replace(",", "")), "samples": samples})
-    return {"machine": "two threads, AMD EPYC of the Zen 5 class", "simd_cap": "", "servers": servers, "cells": cells}
+        beginning = "common" if "common" in test else "distinct"
+        cells.append({"model": model, "beginning": beginning, "streams": int(streams),
+                      "prompt": int(length.replace(",", "")), "samples": samples})
+    machine = "two threads, AMD EPYC of the Zen 5 class"
+    return {"machine": machine, "simd_cap": "", "servers": servers, "cells": cells}
 
 
 def main():
     source = pathlib.Path(sys.argv[1])
-    results = read_table(source) if source.suffix == ".md" else json.loads(source.read_text(encoding="utf-8"))
-    plot(results, sys.argv[2])
+    is_page = source.suffix == ".md"
+    plot(read_table(source) if is_page else json.loads(source.read_text(encoding="utf-8")), sys.argv[2])
 
 
 if __name__ == "__main__":

@@ -82,7 +82,8 @@ class PlotTest(unittest.TestCase):
         page = ROOT / "benchmarks/README.md"
         cells = plot.read_table(page)["cells"]
         self.assertEqual(len(cells), 12)
-        self.assertEqual(cells[-1]["samples"]["llama-server"], [{"tokens_per_second": 88, "ttft_median": 74.3}])
+        self.assertEqual(cells[-1]["samples"]["llama-server"],
+                         [{"tokens_per_second": 88, "ttft_median": 74.3}])
         with mock.patch.object(sys, "argv", ["serve_plot.py", str(page), str(self.picture)]):
             plot.main()
         self.check_served()

@@ -147,11 +147,12 @@ class ChatTest(CommandTest):
 
     def test_options_of_the_start_lead(self):
         options = self.succeeds_quietly("chat", "--help-all")
-        for name in ("ablate", "cache-type", "chat-template", "decode-threads", "guard", "logit-bias", "lora", "quantize",
-                     "simd", "steer", "threads", "tools"):
+        for name in ("ablate", "cache-type", "chat-template", "decode-threads", "guard", "logit-bias",
+                     "lora", "quantize", "simd", "steer", "threads", "tools"):
             result = self.chat(f"/set {name} 1")
             self.assertEqual(result.returncode, 1)
-            self.assertEqual(result.stderr.decode(), f"gemma: no setting '{name}'\ngemma: --{name} sets it at the start\n")
+            self.assertEqual(result.stderr.decode(),
+                             f"gemma: no setting '{name}'\ngemma: --{name} sets it at the start\n")
             self.assertRegex(options, rf"(?m)^  (-\w, )?--{name} ")
 
     def test_verbose_inside(self):
@@ -214,7 +215,8 @@ class ChatTest(CommandTest):
         long.write_text("word " * 5000)
         for name, says in ((path, "byte 3 (0xE9) is not UTF-8"), (self.folder / "none", "No such file"),
                            (self.folder, "not a file"), (self.folder / "pipe", "not a file"), ("-", "-"),
-                           (long, "tokens, fewer than 4096 fit in the context\ngemma: /set context 32768 holds it")):
+                           (long, "tokens, fewer than 4096 fit in the context\n"
+                                  "gemma: /set context 32768 holds it")):
             result = self.chat(f"/read {name}", "Hello")
             self.assertEqual((result.returncode, result.stdout), (1, b""), name)
             self.assertIn(says, result.stderr.decode())
@@ -226,10 +228,10 @@ class ChatTest(CommandTest):
         refused = self.chat(*lines, arguments=["--context", 96])
         self.assertEqual(refused.returncode, 1)
         self.assertRegex(refused.stderr.decode(),
-                         r"\Agemma: [^\n]*notes.txt: has \d+ tokens, \d+ of the context's 96 are left\n"
-                         r"gemma: /set context 512, /set context-policy drop-oldest-turns, /undo or /clear makes room; "
-                         r"/save FILE keeps the chat\n\Z")
-        text = self.says(*lines, arguments=["--context", 96, "--context-policy", "drop-oldest-turns"])
+                         r"\A[^\n]*notes.txt: has \d+ tokens, \d+ of the context's 96 are left\n"
+                         r"gemma: /set context 512, /set context-policy drop-oldest-turns, /undo or "
+                         r"/clear makes room; /save FILE keeps the chat\n\Z")
+        text = self.says("/set context-policy drop-oldest-turns", *lines, arguments=["--context", 96])
         self.assertIn("forgot the oldest turn", text)
 
     def test_tokens_and_stats(self):
