@@ -19,6 +19,7 @@ COMMANDS = {
     "decode": "gemma tokenize MODEL --decode", "tokens": "gemma tokenize", "import": "a file or a folder is MODEL",
     "ppl": "gemma perplexity", "check": "gemma verify-file", "install": "gemma pull", "update": "gemma pull",
     "search": "gemma list --all", "del": "gemma remove", "mv": "--name NAME", "fill": "--fill-prefix", "infill": "--fill-prefix",
+    **dict.fromkeys(("api", "openai", "webui", "listen"), "gemma serve MODEL"), "moderate": "gemma classify",
     "merge": "--lora FILE", "diff": "gemma compare", "describe": "gemma inspect", "export": "--layout gguf",
 }
 OPTIONS = {
@@ -39,6 +40,10 @@ OPTIONS = {
         # Nothing far-fetched
         "--port": "gemma serve MODEL is the server", "--keep": "--context-policy", "--check": "gemma run --help-all",
         "--spec-type": "--speculate", "--draft-max": "--speculate", "--mirostat-lr": "top-k", "--mmproj": "texts only",
+        # gemma.cpp and transformers
+        "--prompt_file": "--file", "--image_file": "texts only", "--map": "mapped", "--seq_len": "--context",
+        "--greedy": "--temperature", "--num_return_sequences": "--seed", "--n-probs": "--logprobs",
+        "--suffix": "--fill-suffix",
         # Underscores
         "--n_predict": "--max-tokens", "--top_k": "--top-k", "--repetition_penalty": "--repetition-penalty",
         "--max_generated_tokens": "--max-tokens", "--num_threads": "--threads", "--weights": "first argument",
@@ -54,7 +59,21 @@ OPTIONS = {
              "--format": "gemma run has --format json"},
     "serve": {"-np": "--batch-size", "--parallel": "--batch-size", "--ctx-size": "--context", "-m": "first argument",
               "--api-key": "--api-key-file FILE", "--alias": "NAME=MODEL", "--ssl-cert-file": "--tls-cert",
-              "--max-num-seqs": "--batch-size", "--max-model-len": "--context"},
+              "--max-num-seqs": "--batch-size", "--max-model-len": "--context",
+              # vLLM and text-generation-inference
+              "--model": "first argument", "--model-id": "first argument", "--gpu-memory-utilization": "--memory SIZE",
+              "--tensor-parallel-size": "CPU", "-tp": "CPU", "--kv-cache-dtype": "--cache-type", "--quantization": "--quantize",
+              "--enable-prefix-caching": "without an option, up to --memory", "--enable-auto-tool-choice": "without an option",
+              "--reasoning-parser": "without an option", "--lora-modules": "--lora FILE", "--download-dir": "GEMMA_MODELS",
+              "--disable-log-requests": "-q leaves these out", "--max-total-tokens": "--context",
+              "--max-concurrent-requests": "--max-queued",
+              # llama-server, llama_cpp.server, uvicorn and Ollama
+              "-ngl": "CPU", "-hf": "gemma pull", "-cb": "without an option (--batch-size)", "-cram": "up to --memory",
+              "--embeddings": "/v1/embeddings", "--reranking": "/v1/score", "--metrics": "/metrics", "--no-webui": "--no-page",
+              "--chat_format": "--chat-template", "--draft-max": "guesses no tokens", "--log-file": "a line for each request",
+              "--temp": "a field of its JSON", "--seed": "a field of its JSON", "--max-tokens": "a field of its JSON",
+              "--workers": "computed together", "--bind": "--host", "--allow-origins": "--cors", "-d": "gemma serve MODEL &",
+              "--keep-alive": "until the server ends"},
     "tokenize": {"--no-bos": "only with --bos", "--ids": "without an option", "--show-count": "wc -w", "--stdin": "a pipe",
                  "--parse-special": "--parse-control", "--add-special-tokens": "--bos",
                  "--prompt": 'gemma tokenize MODEL "TEXT"', "--temp": "gemma tokenize --help-all"},

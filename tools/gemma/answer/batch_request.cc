@@ -16,7 +16,7 @@
 #include "tools/gemma/io/json_line.h"
 #include "tools/gemma/io/nearest.h"
 #include "tools/gemma/machine/model_error.h"
-#include "tools/gemma/words/habits.h"
+#include "tools/gemma/words/field_habits.h"
 
 namespace gemma::tools {
 namespace {

@@ -47,6 +47,8 @@ constexpr CommandHintRow kCommandHints[] = {
     {"signin login", "gemma pull reads the token of a hub from HF_TOKEN"},
     {"generate complete gen infer predict ask start prompt",
      "gemma run MODEL \"TEXT\" answers or completes a text"},
+    {"api openai http web webui ui listen daemon",
+     "gemma serve MODEL answers HTTP requests and has a chat page"},
     {"completions",
      "gemma completion SHELL prints a completion script; gemma "
      "run completes texts"},
@@ -70,7 +72,8 @@ constexpr CommandHintRow kCommandHints[] = {
      "gemma tokenize MODEL --decode prints the text of token ids"},
     {"benchmark", "gemma bench MODEL measures the speed"},
     {"eval ppl", "gemma perplexity MODEL --file FILE"},
-    {"safety", "gemma classify MODEL \"TEXT\" asks a ShieldGemma"},
+    {"safety moderate moderation",
+     "gemma classify MODEL \"TEXT\" asks a ShieldGemma"},
 };
 
 }  // namespace

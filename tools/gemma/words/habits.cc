@@ -32,13 +32,15 @@ constexpr Habit kOptionHints[] = {
      "a type follows the repository: gemma pull OWNER/REPO:Q4_K_M", "pull"},
     {"--local-dir --cache-dir -o --output -O",
      "the variable GEMMA_MODELS names the directory of models", "pull"},
+    {"--download-dir --models-dir",
+     "the variable GEMMA_MODELS names the directory of models"},
 
     {"-help -? --usage", "--help"},
     {"-p --prompt", "the text is an argument: gemma COMMAND MODEL \"TEXT\"",
      "PROMPT TEXT"},
     {"-p --prompt", "gemma run MODEL \"TEXT\" answers a prompt", "chat"},
     {"-p --prompt", "a text comes from FILE, or from a pipe", "FILE"},
-    {"-m --model --model-path --weights",
+    {"-m --model --model-id --model-path --weights",
      "the model is the first argument, without an option", "MODEL SRC BASE"},
     {"--tokenizer", "the tokenizer is in the model's file or folder"},
     {"-hf -hfr --hf-repo",
@@ -53,21 +55,27 @@ constexpr Habit kOptionHints[] = {
 
     {"-ngl --n-gpu-layers --gpu-layers",
      "gemma computes on the CPU and has no layers to offload"},
+    {"--gpu-memory-utilization --memory-limit", "--memory SIZE", "serve"},
     {"-dev --device --device-map --gpu --list-devices -sm --split-mode -ts "
      "--tensor-split -mg --main-gpu -ot --override-tensor -cmoe --cpu-moe "
-     "-ncmoe --n-cpu-moe --num-gpu -nkvo --no-kv-offload -kvo --kv-offload",
+     "-ncmoe --n-cpu-moe --num-gpu -nkvo --no-kv-offload -kvo --kv-offload -tp "
+     "--tensor-parallel-size --pipeline-parallel-size --data-parallel-size "
+     "--cpu-offload-gb --swap-space --enforce-eager --gpu-memory-utilization",
      "gemma computes on the CPU"},
     {"-fa --flash-attn", "attention needs no switch here"},
     {"--mlock", "weights stay in memory as the system decides"},
-    {"--mmap --no-mmap", "weights are mapped or packed as their format needs"},
+    {"--mmap --no-mmap --map",
+     "weights are mapped or packed as their format needs"},
     {"--numa", "gemma doctor shows the processors that gemma may use"},
     {"-tb --threads-batch --num-threads --n-threads", "--threads"},
     {"-b -ub --batch-size --ubatch-size --prefill-tbatch-size "
      "--max-num-batched-tokens",
      "--chunk"},
-    {"-ctk -ctv --cache-type-k --cache-type-v", "--cache-type"},
+    {"-ctk -ctv --cache-type-k --cache-type-v --kv-cache-dtype",
+     "--cache-type"},
     {"--load-in-4bit", "--quantize q4"},
     {"--load-in-8bit", "--quantize q8"},
+    {"--quantization", "--quantize"},
     {"--dtype --torch-dtype", "--type"},
     {"--dtype --torch-dtype",
      "weights keep the types of their file, or become those of --quantize"},
@@ -83,33 +91,52 @@ constexpr Habit kOptionHints[] = {
     {"-sysf --system-prompt-file", "--system \"$(cat FILE)\""},
     {"--jinja --no-jinja",
      "the template in the model's files is followed without an option"},
-    {"--chat-template-file", "--chat-template"},
+    {"--chat-template-file --chat-format", "--chat-template"},
     {"-rea --reasoning --reasoning-* --enable-thinking", "--think"},
+    {"--tool-call-parser --enable-auto-tool-choice -rea --reasoning "
+     "--reasoning-*",
+     "calls of tools and thoughts are read without an option", "serve"},
     {"--no-think --nothink", "thoughts come only with --think"},
     {"--hidethinking", "the option -q leaves thoughts out", "--think"},
     {"--keep --context-shift --no-context-shift",
      "gemma chat --context-policy says what a full context forgets"},
     {"--prompt-cache --prompt-cache-*",
      "gemma chat keeps what it has read, and /save and /load its text"},
+    {"--keepalive", "models stay loaded until the server ends", "serve"},
     {"--keepalive", "no model stays loaded after a command"},
     {"-np --parallel -ns --sequences --max-num-seqs", "--batch-size", "serve"},
     {"-np --parallel -ns --sequences",
      "gemma run --batch answers many prompts, gemma serve many requests"},
+    {"-cb --cont-batching -nocb --no-cont-batching -kvu --kv-unified "
+     "--workers --num-workers --threads-http",
+     "requests are computed together without an option (--batch-size)",
+     "serve"},
     {"-cb --cont-batching -nocb --no-cont-batching -kvu --kv-unified",
      "gemma run --batch computes prompts together"},
+    {"-cram --cache-ram --cache-reuse --cache-prompt --no-cache-prompt "
+     "--enable-prefix-caching --no-enable-prefix-caching",
+     "beginnings of prompts are kept without an option, up to --memory",
+     "serve"},
+    {"--bind --listen --address --ip", "--host", "serve"},
     {"--api-key", "--api-key-file FILE", "serve"},
     {"-a --alias --served-model-name",
      "gemma serve NAME=MODEL gives a model a name", "serve"},
     {"--path --api-prefix --root-path", "routes begin with /v1", "serve"},
     {"--ssl-cert-file --ssl-certfile --ssl-cert", "--tls-cert", "serve"},
     {"--ssl-key-file --ssl-keyfile --ssl-key", "--tls-key", "serve"},
-    {"--allowed-origins --origins", "--cors", "serve"},
-    {"--max-queue-len --max-queue", "--max-queued", "serve"},
+    {"--allowed-origins --allow-origins --origins", "--cors", "serve"},
+    {"--max-queue-len --max-queue --max-concurrent-requests", "--max-queued",
+     "serve"},
+    {"--no-webui --no-ui", "--no-page", "serve"},
+    {"--webui --ui", "the chat page is at / without an option", "serve"},
+    {"--metrics --health", "/metrics and /health need no option", "serve"},
+    {"-d --daemon --detach --background",
+     "gemma serve MODEL & runs it beside the shell", "serve"},
     {"--port --host --api-key --api-key-file --unix-socket",
      "gemma serve MODEL is the server"},
     {"-fim",
      "gemma run --fill-prefix FILE --fill-suffix FILE fills a gap in code"},
-    {"--mmproj --image --audio --video",
+    {"--mmproj --image --image-file --audio --video",
      "gemma reads texts only: no images or sounds yet"},
 
     {"--temp", "--temperature"},
@@ -118,8 +145,8 @@ constexpr Habit kOptionHints[] = {
      "--max-completion-tokens --max-generated-tokens",
      "--max-tokens"},
     {"--ctx --context-size --ctx-size --num-ctx --n-ctx --max-length "
-     "--max-model-len "
-     "--max-kv-size",
+     "--max-model-len --max-input-length --max-input-tokens "
+     "--max-total-tokens --max-kv-size --seq-len --max-seq-len",
      "--context"},
     {"--repeat-penalty --rep-pen", "--repetition-penalty"},
     {"--repeat-last-n", "--penalty-window"},
@@ -133,13 +160,21 @@ constexpr Habit kOptionHints[] = {
      "gemma samples by temperature, top-k, top-p, min-p, typical-p and "
      "penalties",
      "--temperature"},
-    {"--do-sample", "--temperature"},
+    {"--do-sample --greedy", "--temperature"},
     {"--num-beams", "gemma searches no beams", "--temperature"},
     {"--ignore-eos",
      "an answer ends where the model ends it, or after --max-tokens"},
     {"--stream", "an answer is printed while it is written, without an option",
      "run chat"},
     {"-r --reverse-prompt --antiprompt", "--stop"},
+    {"--n-probs", "--logprobs"},
+    {"--num-return-sequences --best-of --n",
+     "a command writes one answer: run it again with another --seed", "run"},
+    {"--suffix", "--fill-suffix"},
+    {"--user", "the text is an argument: gemma run MODEL \"TEXT\"", "run"},
+    {"--temp --temperature --top-k --top-p --min-p --repeat-penalty "
+     "--seed --n-predict -n --max-tokens --stop --system --schema",
+     "each request has its own, as a field of its JSON", "serve"},
     {"-to", "--timeout"},
     {"-j -jf --json-schema --json-schema-file", "--schema"},
     {"--guided-json --response-format", "--format json --schema FILE"},
@@ -154,6 +189,8 @@ constexpr Habit kOptionHints[] = {
      "gemma run has --format json, --schema, --regex and --choice", "chat"},
     {"-e --escape", "write \\n in the shell's own way: $'...' in bash",
      "PROMPT TEXT --system"},
+    {"-md --model-draft --draft --draft-* --spec-* --speculate",
+     "gemma serve guesses no tokens, gemma run does", "serve"},
     {"-md --model-draft --draft --draft-* --spec-*",
      "guesses come from the text, not from a second model (--speculate)"},
     {"--rope-* --yarn-*", "the model's files say how positions are encoded"},
@@ -179,17 +216,22 @@ constexpr Habit kOptionHints[] = {
      "leaves it out"},
     {"--nowordwrap", "a pipe gets the text as it is: gemma run ... | cat"},
     {"-v -V --version", "gemma --version prints the version"},
+    {"-lv -ld --verbosity --log-* --uvicorn-log-level --access-log "
+     "--disable-log-requests --no-access-log",
+     "standard error has a line for each request; -q leaves these out",
+     "serve"},
     {"-lv -ld --verbosity --log-*",
      "gemma writes no log: -v prints more on standard error"},
     {"--perf --no-perf --show-timings --timings",
      "the option -v prints the speed", "--threads"},
     {"--debug", "the option -v prints more on standard error"},
     {"--no-warmup", "gemma run computes no warm-up", "run chat"},
-    {"-bf --binary-file", "--file"},
+    {"-bf --binary-file --prompt-file", "--file"},
     {"--output-file --out", "--output"},
     {"-f", "--force (elsewhere, -f names a file to read)"},
 
-    {"--lora-scaled --adapter --adapter-path", "--lora FILE=SCALE"},
+    {"--lora-scaled --adapter --adapter-path --lora-modules --enable-lora",
+     "--lora FILE=SCALE"},
     {"--imatrix", "--importance"},
     {"--pure --outtype --token-embedding-type --output-tensor-type", "--type"},
     {"--allow-requantize", "quantized weights are quantized again, with a note",
@@ -197,6 +239,10 @@ constexpr Habit kOptionHints[] = {
     {"--dry-run",
      "gemma inspect MODEL --quantize q4 says how much memory that needs",
      "quantize"},
+    {"--embedding --embeddings",
+     "a model that embeds answers /v1/embeddings without an option", "serve"},
+    {"--rerank --reranking",
+     "/v1/score says how probable each of several answers is", "serve"},
     {"--embedding --embeddings", "gemma embed MODEL turns texts into vectors"},
     {"--pooling", "the model's files say how a text becomes one vector",
      "embed"},
@@ -226,33 +272,6 @@ constexpr Habit kOptionHints[] = {
 constexpr std::string_view kOtherWords =
     "-fit -fitc -fitp -fitt -fd -oe -ofreq -opt -otd";
 
-// Fields of requests to other programs, and gemma's field in a batch. The
-// habits of options count, too.
-constexpr Habit kFields[] = {
-    {"max_length", "max_tokens"},
-    {"stop_sequences stop_strings", "stop"},
-    {"input inputs text content query question", "prompt"},
-    {"instructions", "system"},
-    {"custom_id", "id"},
-    {"functions", "tools"},
-    {"typ_p", "typical_p"},
-    {"bias", "logit_bias"},
-};
-
-// What to do in place of a field, in a sentence.
-constexpr Habit kFieldHints[] = {
-    {"model", "the model is an argument of the command"},
-    {"stream", "each answer is written when it is complete"},
-    {"n", "a line has one answer: repeat it with other seeds"},
-    {"do_sample", "with the temperature 0, it is false"},
-    {"num_beams", "gemma searches no beams"},
-    {"response_format format json_schema schema",
-     "--format json and --schema hold for all lines"},
-    {"grammar regex", "--regex holds for all lines"},
-    {"num_ctx n_ctx", "--context holds for all lines"},
-    {"options parameters body params", "its fields stand in the line itself"},
-};
-
 // Whether a list, such as "-p --prompt --spec-*", has a word.
 bool Lists(std::string_view words, std::string_view word) {
   for (const std::string_view each : absl::StrSplit(words, ' ')) {
@@ -272,9 +291,8 @@ bool ListsAlike(std::string_view words, std::string_view word) {
   });
 }
 
-template <size_t kSize>
-std::string_view Find(const Habit (&habits)[kSize], std::string_view word) {
-  for (const Habit& habit : habits) {
+std::string_view Find(std::string_view word) {
+  for (const Habit& habit : kOptionHints) {
     if (Lists(habit.words, word)) return habit.hint;
   }
   return "";
@@ -289,22 +307,7 @@ std::string Spelled(std::string_view option) {
 }  // namespace
 
 bool IsOptionElsewhere(std::string_view word) {
-  return !Find(kOptionHints, word).empty() || Lists(kOtherWords, word);
-}
-
-std::string FieldHint(std::string_view field,
-                      const std::vector<std::string>& own) {
-  if (const std::string_view hint = Find(kFieldHints, field); !hint.empty()) {
-    return std::string(hint);
-  }
-  std::string name(Find(kFields, field));
-  if (name.empty()) {
-    const std::string_view option = OwnOption(absl::StrCat("--", field));
-    name = absl::StrReplaceAll(
-        option.empty() ? field : absl::StripPrefix(option, "--"), {{"-", "_"}});
-  }
-  if (std::find(own.begin(), own.end(), name) == own.end()) return "";
-  return absl::StrCat("gemma's field is ", name);
+  return !Find(word).empty() || Lists(kOtherWords, word);
 }
 
 std::vector<std::string_view> AllOptionHints() {
@@ -324,7 +327,7 @@ std::vector<std::string> WordsOfOptionHints() {
 }
 
 std::string_view OwnOption(std::string_view option) {
-  const std::string_view hint = Find(kOptionHints, Spelled(option));
+  const std::string_view hint = Find(Spelled(option));
   // "--lora" of "--lora FILE=SCALE"
   return absl::StartsWith(hint, "--") ? hint.substr(0, hint.find(' ')) : "";
 }

@@ -1,4 +1,4 @@
-// Options and fields that people know from Ollama, llama.cpp, transformers and
+// Options that people know from Ollama, llama.cpp, transformers and
 // their like, and what gemma has in their place.
 
 #ifndef GEMMA_TOOLS_GEMMA_WORDS_HABITS_H_
@@ -25,12 +25,6 @@ std::vector<std::string> WordsOfOptionHints();
 // Whether a word with a dash is an option of another tool, whatever it means
 // here: "-cb".
 bool IsOptionElsewhere(std::string_view word);
-
-// Returns what to write in place of a field that requests to other programs
-// have, as "gemma's field is max_tokens", where the fields `own` exist. "" if
-// the field is not known from elsewhere.
-std::string FieldHint(std::string_view field,
-                      const std::vector<std::string>& own);
 
 // Returns the option of gemma that an option of another tool means, as
 // "--context" for "--num_ctx", or "" if it means none.
