@@ -197,6 +197,20 @@ class UsageTest(CommandTest):
         self.assertEqual(memory("1m"), memory(1 << 20))
         for words in (["-n", "1k"], ["--penalty-window", "2K"], ["--timeout", "5s"]):
             self.fails(1, "run", "/no/model", "x", *words, says="/no/model", cure="")
+
+    def test_sizes_have_units(self):
+        for option in ("--memory", "--max-body", "--max-response"):
+            for size in ("9MB", "9 mib", "1.5MiB", "9000000"):
+                self.fails(1, "serve", "/no/model", option, size, says="/no/model", cure="")
+            for size in ("9MX", "MB", "-1MB", "nanMB", "1e99", ""):
+                self.fails(2, "serve", "/no/model", option, size,
+                           says=f"{option}: '{size}' is not a size from 1")
+        self.fails(2, "serve", "/no/model", "--memory", "999kB", says="a size from 1.00 MB")
+        self.fails(2, "serve", "/no/model", "--max-body", "2GB", says="a size from 1 B to 1.07 GB, in B, kB,")
+        self.assertRegex(self.succeeds_quietly("serve", "--help-all"), r"--max-body SIZE [^(]+\(default: 8 MiB\)")
+        for option in ("--head-timeout", "--idle-timeout", "--ping", "--grace", "--timeout"):
+            self.fails(1, "serve", "/no/model", option, "5s", says="/no/model", cure="")
+            self.fails(2, "serve", "/no/model", option, "5m", says="seconds from")
         self.fails(1, "bench", "/no/model", "-p", "1k,8", says="/no/model", cure="")
 
     def test_wanted_numbers_are_named(self):

@@ -99,7 +99,7 @@ class StartTest(CommandTest):
         self.assertTrue(1e5 < numbers["memory_bytes"] <= numbers["memory_max_bytes"], numbers)
         self.fails(1, "serve", TOY, "--port", 0, "--memory", "900TB", says="but", cure="--ignore-memory")
         for text in ("much", "6XB", "-1GB", "0", "12 B"):
-            self.fails(2, "serve", TOY, "--port", 0, "--memory", text, says=["--memory", "6GB"])
+            self.fails(2, "serve", TOY, "--port", 0, "--memory", text, says=["--memory", "in B, kB, MB, GB"])
 
 
 class SharedThreadsTest(ServeTest):

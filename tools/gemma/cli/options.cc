@@ -10,7 +10,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "src/base/internal.h"
+#include "tools/gemma/io/text.h"
 #include "tools/gemma/words/type_habits.h"
 
 namespace gemma::tools {
@@ -78,6 +80,43 @@ std::string ParseReal(std::string_view text, float* value) {
   return "";
 }
 
+std::string ParseSize(std::string_view text, size_t least, size_t most,
+                      size_t* bytes) {
+  struct Unit {
+    std::string_view name;
+    double bytes;
+  };
+  constexpr Unit kUnits[] = {{"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30},
+                             {"TiB", 0x1p40}, {"kB", 1e3},     {"MB", 1e6},
+                             {"GB", 1e9},     {"TB", 1e12},    {"B", 1}};
+  double unit = 1;
+  for (const Unit& known : kUnits) {
+    if (!absl::EndsWithIgnoreCase(text, known.name)) continue;
+    text.remove_suffix(known.name.size());
+    unit = known.bytes;
+    break;
+  }
+  double number = 0;
+  const bool is_number =
+      absl::SimpleAtod(absl::StripTrailingAsciiWhitespace(text), &number);
+  number *= unit;
+  if (!is_number || !(number >= static_cast<double>(least) &&
+                      number <= static_cast<double>(most))) {
+    return absl::StrCat("a size from ", Bytes(least), " to ", Bytes(most),
+                        ", in B, kB, MB, GB, KiB, MiB or GiB");
+  }
+  *bytes = static_cast<size_t>(number);
+  return "";
+}
+
+std::string ParseSeconds(std::string_view text, size_t least, size_t most,
+                         size_t* seconds) {
+  if (ParseCount(absl::StripSuffix(text, "s"), least, most, seconds).empty()) {
+    return "";
+  }
+  return absl::StrCat("a whole number of seconds from ", least, " to ", most);
+}
+
 std::string ParseChoice(std::string_view text,
                         const std::vector<std::string>& choices,
                         std::string* value) {
@@ -113,6 +152,29 @@ CLI::Option* AddNumber(CLI::App& app, const std::string& names, float* value,
                   CheckValue(names, text, ParseReal(text, value));
                 })
       ->default_str(absl::StrCat(*value));
+}
+
+CLI::Option* AddSize(CLI::App& app, const std::string& names, size_t* bytes,
+                     size_t least, size_t most,
+                     const std::string& description) {
+  constexpr size_t kMiB = size_t{1} << 20;
+  return AddRaw(app, names, "SIZE", description,
+                [=](const std::string& text) {
+                  CheckValue(names, text, ParseSize(text, least, most, bytes));
+                })
+      ->default_str(*bytes % kMiB == 0 ? absl::StrCat(*bytes / kMiB, " MiB")
+                                       : Bytes(*bytes));
+}
+
+CLI::Option* AddSeconds(CLI::App& app, const std::string& names,
+                        size_t* seconds, size_t least, size_t most,
+                        const std::string& description) {
+  return AddRaw(app, names, "N", description,
+                [=](const std::string& text) {
+                  CheckValue(names, text,
+                             ParseSeconds(text, least, most, seconds));
+                })
+      ->default_str(absl::StrCat(*seconds));
 }
 
 CLI::Option* AddNumbers(CLI::App& app, const std::string& names,

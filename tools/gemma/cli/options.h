@@ -24,6 +24,12 @@ std::string ParseCount(std::string_view text, size_t least, size_t most,
 std::string ParseTokens(std::string_view text, size_t least, size_t most,
                         size_t* value);
 std::string ParseReal(std::string_view text, float* value);
+// Reads "6GB", "1.5 GiB", "700MB" or a number of bytes.
+std::string ParseSize(std::string_view text, size_t least, size_t most,
+                      size_t* bytes);
+// Reads "5" and "5s".
+std::string ParseSeconds(std::string_view text, size_t least, size_t most,
+                         size_t* seconds);
 // Accepts any letter case, and sets the choice as it is written in `choices`.
 // For a type of another tool, such as q4_k_m, names the nearest choice, too.
 std::string ParseChoice(std::string_view text,
@@ -43,6 +49,15 @@ CLI::Option* AddNumber(CLI::App& app, const std::string& names, size_t* value,
                        const std::string& default_text = "");
 CLI::Option* AddNumber(CLI::App& app, const std::string& names, float* value,
                        const std::string& description);
+
+// Adds a size in bytes that ParseSize reads.
+CLI::Option* AddSize(CLI::App& app, const std::string& names, size_t* bytes,
+                     size_t least, size_t most, const std::string& description);
+
+// Adds a whole number of seconds that ParseSeconds reads.
+CLI::Option* AddSeconds(CLI::App& app, const std::string& names,
+                        size_t* seconds, size_t least, size_t most,
+                        const std::string& description);
 
 // Adds one or more numbers, separated by commas. `parse`: ParseCount or
 // ParseTokens.

@@ -4,14 +4,11 @@
 #include <cmath>
 #include <utility>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "gemma/gemma.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
-#include "tools/gemma/cli/options.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/memory.h"
@@ -21,14 +18,6 @@ namespace {
 
 // What the estimates of a model leave out, at most.
 constexpr uint64_t kSlack = uint64_t{16} << 20;
-
-struct Unit {
-  std::string_view name;
-  double bytes;
-};
-constexpr Unit kUnits[] = {{"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30},
-                           {"TiB", 0x1p40}, {"KB", 1e3},     {"MB", 1e6},
-                           {"GB", 1e9},     {"TB", 1e12},    {"B", 1}};
 
 void Add(const MemoryUse& use, MemoryUse* sum) {
   sum->weights += use.weights;
@@ -123,25 +112,6 @@ absl::Status CheckLimit(const ServeOptions& options, const MemoryPlan& plan,
 }
 
 }  // namespace
-
-std::string ParseMemory(std::string_view text, uint64_t* bytes) {
-  double unit = 1;
-  for (const Unit& known : kUnits) {
-    if (!absl::EndsWithIgnoreCase(text, known.name)) continue;
-    text.remove_suffix(known.name.size());
-    unit = known.bytes;
-    break;
-  }
-  float number = 0;
-  const std::string wrong =
-      ParseReal(absl::StripTrailingAsciiWhitespace(text), &number);
-  const double all = static_cast<double>(number) * unit;
-  if (!wrong.empty() || !(all >= 1e6 && all <= 1e15)) {
-    return "a size of 1 MB or more, such as 6GB, 1.5GiB or 700MB";
-  }
-  *bytes = static_cast<uint64_t>(all);
-  return "";
-}
 
 absl::StatusOr<uint64_t> FitMemory(const ServeOptions& options,
                                    const std::vector<NamedModel>& models) {

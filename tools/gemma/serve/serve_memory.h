@@ -4,8 +4,6 @@
 #define GEMMA_TOOLS_GEMMA_SERVE_SERVE_MEMORY_H_
 
 #include <cstdint>
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -13,10 +11,6 @@
 #include "tools/gemma/serve/served_models.h"
 
 namespace gemma::tools {
-
-// Reads "6GB", "1.5 GiB", "700MB" or a number of bytes. Returns "", or what was
-// wanted.
-std::string ParseMemory(std::string_view text, uint64_t* bytes);
 
 // Returns the limit for ServerOptions::max_memory_bytes, before weights are
 // loaded: --memory, or what all models need with full batches and, as far as

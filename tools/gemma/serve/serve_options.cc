@@ -10,13 +10,13 @@
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
 #include "tools/gemma/io/errors.h"
-#include "tools/gemma/serve/serve_memory.h"
 #include "tools/gemma/texts/autoencoders.h"
 
 namespace gemma::tools {
 namespace {
 
 constexpr size_t kMaxSeconds = 86400;
+constexpr size_t kMaxMemory = 1'000'000'000'000'000;
 
 // A client may fill half of it: with the most choices that a request may have
 // (ServerOptions), or with two requests of /v1/moderations of the most texts.
@@ -91,14 +91,13 @@ void AddLimits(CLI::App& command, ServeOptions* options) {
               return "";
             })
       ->default_str("0");
-  AddNumber(command, "--max-body", &http.body_bytes, 1, size_t{1} << 30,
-            "The most bytes of a request's body, and a 32nd of what\n"
-            "the server receives at once");
-  AddNumber(command, "--max-response", &options->core.max_response_bytes, 1,
-            size_t{1} << 40,
-            "The most bytes of texts and log-probabilities of a\n"
-            "response that is not a stream; a larger one ends with\n"
-            "status 400");
+  AddSize(command, "--max-body", &http.body_bytes, 1, size_t{1} << 30,
+          "The largest body of a request, and a 32nd of what the\n"
+          "server receives at once");
+  AddSize(command, "--max-response", &options->core.max_response_bytes, 1,
+          size_t{1} << 40,
+          "The most texts and log-probabilities of a response that\n"
+          "is not a stream; a larger one ends with status 400");
   AddNumber(command, "--max-connections", &http.connections, 1, 100000,
             "The most open connections; further ones get status 503");
   AddNumber(command, "--max-connections-per-address",
@@ -106,7 +105,7 @@ void AddLimits(CLI::App& command, ServeOptions* options) {
             "The most open connections of one address");
   const auto seconds = [&](const std::string& name, size_t* value,
                            const std::string& description) {
-    AddNumber(command, name, value, 1, kMaxSeconds, description);
+    AddSeconds(command, name, value, 1, kMaxSeconds, description);
   };
   seconds("--head-timeout", &http.head_seconds,
           "Seconds in which the headers of a request must arrive");
@@ -120,9 +119,9 @@ void AddLimits(CLI::App& command, ServeOptions* options) {
   seconds("--ping", &http.ping_seconds,
           "Seconds without an event after which a stream gets a\n"
           "comment");
-  AddNumber(command, "--grace", &options->grace_seconds, 0, kMaxSeconds,
-            "Seconds in which requests may finish after SIGTERM or\n"
-            "Ctrl-C; a second signal ends at once");
+  AddSeconds(command, "--grace", &options->grace_seconds, 0, kMaxSeconds,
+             "Seconds in which requests may finish after SIGTERM or\n"
+             "Ctrl-C; a second signal ends at once");
 }
 
 }  // namespace
@@ -148,13 +147,10 @@ void AddServeOptions(CLI::App& command, ServeOptions* options) {
   AddNumber(command, "--batch-size", &options->engine.max_sequences, 1,
             kMaxSequences, "Number of requests of a model computed together");
   AddModelSettings(command, &options->model, "4096");
-  AddParsed(command, "--memory", "SIZE",
-            "The most memory of all models together (6GB, 700MB):\n"
-            "weights that are not in a mapped file, caches of\n"
-            "requests, and what is kept for reuse",
-            [options](const std::string& text) {
-              return ParseMemory(text, &options->memory);
-            })
+  AddSize(command, "--memory", &options->memory, 1'000'000, kMaxMemory,
+          "The most memory of all models together (6GB, 700MB):\n"
+          "weights that are not in a mapped file, caches of\n"
+          "requests, and what is kept for reuse")
       ->default_str("full batches, and up to 1 GiB a model for reuse");
   AddChatTemplate(command, &options->model, /*needs_turns=*/true);
   AddAccess(command, options);

@@ -5,7 +5,6 @@
 
 #include <CLI/CLI.hpp>
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -24,7 +23,7 @@ struct ServeOptions {
   ModelOptions model;    // of each, without its path
   EngineOptions engine;  // of each
   ServerOptions core;
-  uint64_t memory = 0;  // the most bytes of all; 0: by the machine's
+  size_t memory = 0;  // the most bytes of all; 0: by the machine's
   HttpOptions http;
 
   bool no_page = false;
