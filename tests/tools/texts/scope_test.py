@@ -193,6 +193,11 @@ class RefusalTest(ScopeTest):
         self.fails(2, "scope", MODEL, "a", "--sae", SAE, "--features", "16", says=["--features: 16", "0 to 15"])
         self.fails(2, "scope", MODEL, "a", "--sae", SAE, "--top", "-1", says="--top")
         self.fails(2, "scope", MODEL, "a", "--sae", SAE, "--sae-type", "int4", says="--sae-type")
+        # Without an autoencoder, its type would be ignored.
+        for command in (["run", MODEL, "a"], ["chat", MODEL]):
+            self.fails(2, *command, "--sae-type", "int8", says="--sae-type needs --steer or --ablate")
+        for command in ("bench", "serve"):
+            self.fails(2, command, MODEL, "--sae-type", "int8", says="--sae-type requires --sae", cure="explains both")
         self.fails(2, "scope", MODEL, "a", "--sae", SAE, "--file", "F", says="--file and TEXT")
         self.fails(2, "scope", MODEL, "\udcff", "--sae", SAE, says="TEXT: byte 0")
         for site in ("rez@1", "res", "res@", "res@x", "res@+1", "res@ 1", "embedding@0", "layer 1", ""):

@@ -69,6 +69,7 @@ absl::Status CheckRun(const RunOptions& options) {
       AsUsageError(CheckUtf8(options.system, "--system")), {"--system"}));
   GEMMA_RETURN_IF_ERROR(CheckFill(options));
   GEMMA_RETURN_IF_ERROR(Validate(options.guard));
+  GEMMA_RETURN_IF_ERROR(Validate(options.steering));
   return Validate(options.answer, FlagLabel);
 }
 

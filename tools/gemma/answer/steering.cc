@@ -58,6 +58,13 @@ void AddSteeringOptions(CLI::App& app, SteeringOptions* options) {
   AddFeatureWeights(app, &options->sae_type);
 }
 
+absl::Status Validate(const SteeringOptions& options) {
+  if (!options.empty() || options.sae_type == SteeringOptions().sae_type) {
+    return absl::OkStatus();
+  }
+  return Needs("--sae-type", "--steer or --ablate");
+}
+
 absl::StatusOr<FeatureName> ParseSteer(std::string_view text) {
   constexpr std::string_view kForm = "SAE:FEATURE=STRENGTH";
   // The last '=', because a path may contain one.

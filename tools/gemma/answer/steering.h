@@ -28,6 +28,9 @@ struct SteeringOptions {
 // Adds --steer, --ablate and --sae-type.
 void AddSteeringOptions(CLI::App& app, SteeringOptions* options);
 
+// A usage error if --sae-type has no autoencoder to apply to.
+absl::Status Validate(const SteeringOptions& options);
+
 // A feature of an autoencoder, and its strength.
 struct FeatureName {
   std::string autoencoder;  // FILE[:SITE]

@@ -56,6 +56,7 @@ Conversation::Answerer AnswererWith(Guard* guard, bool verbose) {
 absl::Status Chat(ChatRunOptions options) {
   GEMMA_RETURN_IF_ERROR(Validate(options.answer, FlagLabel));
   GEMMA_RETURN_IF_ERROR(Validate(options.guard));
+  GEMMA_RETURN_IF_ERROR(Validate(options.steering));
   GEMMA_RETURN_IF_ERROR(WithOptions(
       AsUsageError(CheckUtf8(options.system, "--system")), {"--system"}));
   if (options.model.chat_template == kNoTemplate) {

@@ -330,10 +330,11 @@ void AddBench(CLI::App& app, Action* action) {
   AddNumber(*command, "-k,--top-k", &options->top_k, 0, kMaxSessionTokens,
             "Largest logits to compute exactly at each step, in\n"
             "tests with a single sequence; 0: all");
-  AddTexts(*command, "--sae", "FILE[:SITE]", &options->autoencoders,
-           "Autoencoder that finds the strongest features of\n"
-           "each token, see gemma scope --help-all; may be repeated");
-  AddFeatureWeights(*command, &options->sae_type);
+  CLI::Option* sae =
+      AddTexts(*command, "--sae", "FILE[:SITE]", &options->autoencoders,
+               "Autoencoder that finds the strongest features of\n"
+               "each token, see gemma scope --help-all; may be repeated");
+  AddFeatureWeights(*command, &options->sae_type)->needs(sae);
   AddNumber(*command, "-r,--repetitions", &options->repetitions, 1,
             kMaxRepetitions, "Timed runs of each test, after a warm-up run");
   AddForms(*command, &options->format,

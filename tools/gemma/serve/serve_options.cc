@@ -137,12 +137,6 @@ void AddServeOptions(CLI::App& command, ServeOptions* options) {
   AddText(command, "--guard", "MODEL", &options->guard,
           "A ShieldGemma, which answers /v1/moderations; MODEL or\n"
           "NAME=MODEL, served as the others are");
-  AddTexts(command, "--sae", "FILE[:SITE]", &options->autoencoders,
-           "An autoencoder (gemma help sae explains FILE and SITE)\n"
-           "of one of the models, for /v1/features and steering; may\n"
-           "be repeated. Its name is its site, such as res@12;\n"
-           "NAME=FILE[:SITE] gives another name");
-  AddFeatureWeights(command, &options->sae_type);
   AddAddress(command, options);
   AddNumber(command, "--batch-size", &options->engine.max_sequences, 1,
             kMaxSequences, "Number of requests of a model computed together");
@@ -152,6 +146,13 @@ void AddServeOptions(CLI::App& command, ServeOptions* options) {
           "weights that are not in a mapped file, caches of\n"
           "requests, and what is kept for reuse")
       ->default_str("full batches, and up to 1 GiB a model for reuse");
+  CLI::Option* sae =
+      AddTexts(command, "--sae", "FILE[:SITE]", &options->autoencoders,
+               "An autoencoder (gemma help sae explains FILE and SITE)\n"
+               "of one of the models, for /v1/features and steering; may\n"
+               "be repeated. Its name is its site, such as res@12;\n"
+               "NAME=FILE[:SITE] gives another name");
+  AddFeatureWeights(command, &options->sae_type)->needs(sae);
   AddChatTemplate(command, &options->model, /*needs_turns=*/true);
   AddAccess(command, options);
   AddLimits(command, options);

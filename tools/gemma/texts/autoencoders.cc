@@ -41,9 +41,9 @@ absl::StatusOr<AutoencoderName> ParseAutoencoder(std::string_view option,
   return AutoencoderName{text, std::nullopt};
 }
 
-void AddFeatureWeights(CLI::App& app, std::string* type) {
-  AddChoice(app, "--sae-type", type, {"float32", "bfloat16", "int8"},
-            "Type of the autoencoders' weights in memory");
+CLI::Option* AddFeatureWeights(CLI::App& app, std::string* type) {
+  return AddChoice(app, "--sae-type", type, {"float32", "bfloat16", "int8"},
+                   "Type of the autoencoders' weights in memory");
 }
 
 Autoencoders::Autoencoders(const std::string& type)

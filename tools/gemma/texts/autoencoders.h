@@ -47,7 +47,7 @@ absl::StatusOr<AutoencoderName> ParseAutoencoder(std::string_view option,
                                                  const std::string& text);
 
 // Adds --sae-type.
-void AddFeatureWeights(CLI::App& app, std::string* type);
+CLI::Option* AddFeatureWeights(CLI::App& app, std::string* type);
 
 // Loads autoencoders, each once.
 class Autoencoders {
