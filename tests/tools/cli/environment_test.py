@@ -70,6 +70,12 @@ class EnvironmentTest(CommandTest):
         tokens = lambda **environment: json.loads(self.succeeds(
             "run", SPEAKING, "hello", "--raw", "-n", 1, "--json", env=variables(**environment)))["prompt_tokens"]
         self.assertEqual(tokens(CHAT_TEMPLATE="gemma"), tokens())
+        # A variable does not count without the option that its own option needs; the option does.
+        plain = lambda **environment: self.succeeds_quietly(
+            "run", SPEAKING, "hello", "--raw", "-q", "-n", 3, "--temperature", 0, env=variables(**environment))
+        self.assertEqual(plain(LOGPROBS=3, GUARD_THRESHOLD=0.3, SCHEMA="/no/file", SAE_TYPE="int8"), plain())
+        self.fails(2, "run", SPEAKING, "hello", "--list-tokens", env=variables(GUARD_THRESHOLD=0.3),
+                   says="--list-tokens needs --json")
         # An option whose own value is wrong stays wrong.
         self.fails(2, "run", "MODEL", "PROMPT", "--temperature", "-1", env=variables(TOP_P=9), says="temperature is -1")
 

@@ -183,16 +183,17 @@ std::vector<std::string> Environment::Overridden(
   if (!IsUsageError(status)) return {};
   const std::vector<std::string> wrong = OptionsOf(status);
   std::vector<std::string> variables;
-  bool contradicts_command_line = false;
+  // What an option needs and has not got is no fault of the command line.
+  bool is_fault_of_variable = IsNeeds(status);
   for (const CLI::Option* option : command_.get_options({})) {
     if (option->count() == 0 || !IsNamed(*option, wrong)) continue;
     if (std::find(applied_.begin(), applied_.end(), option) == applied_.end()) {
-      contradicts_command_line = true;
+      is_fault_of_variable = true;
     } else {
       variables.push_back(VariableOf(*option));
     }
   }
-  if (!contradicts_command_line) return {};
+  if (!is_fault_of_variable) return {};
   return variables;
 }
 

@@ -2,8 +2,9 @@
 // the same in all commands: --max-tokens is GEMMA_MAX_TOKENS, MODEL is
 // GEMMA_MODEL. A command reads only the variables of its own options, and the
 // command line overrides them. The variable of an option that needs another
-// option (CLI::Option::needs) is ignored while that one is not set: a variable
-// that is set for all calls must not make some of them wrong.
+// option (CLI::Option::needs, or Needs of option_error.h) is ignored while that
+// one is not set: a variable that is set for all calls must not make some of
+// them wrong.
 
 #ifndef GEMMA_TOOLS_GEMMA_CLI_ENVIRONMENT_H_
 #define GEMMA_TOOLS_GEMMA_CLI_ENVIRONMENT_H_
@@ -50,7 +51,8 @@ class Environment {
   void Apply();
 
   // Returns the variables whose options, by `status`, a usage error, contradict
-  // options of the command line: these override the variables.
+  // options of the command line, or need an option that is not set: these
+  // variables count as not set.
   std::vector<std::string> Overridden(const absl::Status& status) const;
 
   // Returns `status`. If it is a usage error about options that variables set

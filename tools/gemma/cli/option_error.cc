@@ -14,6 +14,7 @@ namespace gemma::tools {
 namespace {
 
 constexpr std::string_view kOptions = "gemma.tools/options";
+constexpr std::string_view kNeeds = "gemma.tools/needs";
 
 }  // namespace
 
@@ -36,7 +37,14 @@ absl::Status Exclude(const std::string& one, const std::string& other) {
 }
 
 absl::Status Needs(const std::string& option, const std::string& needed) {
-  return OptionError({option}, absl::StrCat(option, " needs ", needed));
+  absl::Status status =
+      OptionError({option}, absl::StrCat(option, " needs ", needed));
+  status.SetPayload(kNeeds, absl::Cord());
+  return status;
+}
+
+bool IsNeeds(const absl::Status& status) {
+  return status.GetPayload(kNeeds).has_value();
 }
 
 absl::Status WithJsonCure(const absl::Status& status, const std::string& option,

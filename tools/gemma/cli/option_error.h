@@ -23,7 +23,11 @@ absl::Status OptionError(const std::vector<std::string>& options,
 absl::Status Exclude(const std::string& one, const std::string& other);
 
 // "--title needs --prompt". `needed` may say more than the name of an option.
+// If a variable set `option`, the variable does not count.
 absl::Status Needs(const std::string& option, const std::string& needed);
+
+// Whether this is an error of Needs.
+bool IsNeeds(const absl::Status& status);
 
 // Adds a cure to the error of reading `path`, the value of an option for a JSON
 // file, if the value is JSON itself, as other programs want it.
