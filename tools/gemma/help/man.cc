@@ -176,7 +176,8 @@ std::string ManualPage(const CLI::App& app) {
 void AddMan(CLI::App& app, Action* action) {
   CLI::App* command =
       app.add_subcommand("man", "Print the manual page in roff format");
-  command->footer("Example:\n  gemma man | man -l -\n\n");
+  command->footer(
+      "Examples:\n  gemma man | man -l -\n  gemma man -o gemma.1\n\n");
   command->callback(
       [=, &app] { *action = [&app] { return WriteOutput(ManualPage(app)); }; });
 }

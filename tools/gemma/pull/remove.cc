@@ -126,7 +126,9 @@ void AddRemove(CLI::App& app, Action* action) {
   command->add_flag("-y,--yes", options->yes,
                     "Do not ask first; required without a terminal");
   AddForms(*command, &options->format);
-  command->footer("Example:\n  gemma remove gemma-3-270m\n\n");
+  command->footer(
+      "Examples:\n  gemma remove gemma-3-270m\n"
+      "  gemma remove gemma-3-270m --yes --json\n\n");
   command->callback([=] { *action = [=] { return Remove(*options); }; });
 }
 

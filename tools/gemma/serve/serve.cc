@@ -207,7 +207,7 @@ servers cannot use it. No request reads a file or opens a connection. With
 connections; those that are open go on with the old ones.
 
 Examples:
-  gemma serve gemma-3-270m
+  gemma serve gemma-3-1b-it-q4
   gemma serve gemma-3-1b-it-q4 small=gemma-3-270m --port 8000
   gemma serve gemma-3-1b-it-q4 --guard shieldgemma-2b/
   gemma serve gemma-2-2b/ --sae width_16k/average_l0_82/params.npz:res@12
