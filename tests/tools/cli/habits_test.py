@@ -158,6 +158,10 @@ class HabitsTest(CommandTest):
         environment = {**os.environ, "GEMMA_MODELS": str(self.folder)}
         self.fails(2, "run", says="run: MODEL is required", cure="gemma pull gemma-3-270m", env=environment)
         self.fails(2, "run", TOY, "x", "--stop", says="--stop needs a value")
+        self.fails(2, "serve", says="serve: MODEL is required", cure="gemma serve MODEL; no model is pulled: gemma pull",
+                   env=environment)
+        for command in (["run", "", "x"], ["chat", ""], ["serve", ""], ["tokenize", "", "x"], ["quantize", "", "DST", "q4"]):
+            self.fails(2, *command, says="the model's name is empty", cure="gemma pull gemma-3-270m", env=environment)
         self.fails(2, "rm", says="NAME is required", cure="gemma pull gemma-3-270m", env=environment)
         self.fails(2, "quantize", TOY, says="DST is required", cure="gemma quantize SRC DST [TYPE]")
         self.fails(2, "verify", TOY, says="--reference is required", cure="gemma verify-file")

@@ -14,7 +14,7 @@ import unittest
 import warnings
 
 from access_table import ORIGINS, RULES, WRONG_KEYS, WRONG_ORIGINS
-from command import TESTDATA, CommandTest
+from command import MODELS, TESTDATA, CommandTest
 from serving import NAME, TOY, Client, ServeTest, Serving, completion, request
 
 
@@ -235,6 +235,10 @@ class AddressTest(CommandTest):
     def test_models_that_do_not_fit(self):
         self.fails(1, "serve", "-q", TOY, "--port", 0, "--context", "16m", "--batch-size", 1024,
                    says=[f"{NAME}: needs", "for 1024 contexts"], cure="--batch-size")
+
+    def test_models_without_tokenizer(self):
+        self.fails(1, "serve", "-q", MODELS / "gemma2", "--port", 0, says="the model has no tokenizer",
+                   cure="put tokenizer.model or tokenizer.json")
 
 
 if __name__ == "__main__":

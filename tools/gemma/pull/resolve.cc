@@ -169,6 +169,9 @@ bool LooksLikePrompt(std::string_view text) {
 
 absl::StatusOr<std::string> ResolveModel(const std::string& model,
                                          bool in_chat) {
+  if (model.empty()) {  // gemma run "$MODEL", without the variable
+    return WithCure(UsageError("the model's name is empty"), ModelsAtHand());
+  }
   if (access(model.c_str(), F_OK) == 0) return model;
   if (const std::optional<StoredModel> pulled = PulledFrom(model)) {
     GEMMA_ASSIGN_OR_RETURN(const ModelStore store, ModelStore::Open());

@@ -64,6 +64,7 @@ ModelOptions OptionsOf(const ServeOptions& options, const NamedModel& model) {
 absl::Status ReadModel(const ServeOptions& options, NamedModel* named) {
   const ModelOptions model_options = OptionsOf(options, *named);
   GEMMA_ASSIGN_OR_RETURN(Model model, ReadOutline(model_options));
+  GEMMA_RETURN_IF_ERROR(TokenizerOf(model).status());
   named->embeds = IsEmbedder(model) && !named->moderates;
   const SessionOptions session =
       SessionOptionsOf(model_options, DefaultTokens(model));
