@@ -17,7 +17,12 @@ SECONDS = 120  # in which things happen that happen at once, on a busy machine
 
 def start():
     """Returns the cluster. `second` is its node that tests may remove."""
-    cluster = ray.cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster = start_head()
     cluster.second = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
     return cluster
+
+
+def start_head():
+    """Returns a cluster that has only its first node."""
+    return ray.cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})

@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import re
+import threading
 import time
 import unittest
 
@@ -61,6 +62,23 @@ def wait_until(holds):
         time.sleep(0.2)
 
 
+def running():
+    return sum(samples("num_requests_running").values())
+
+
+def waiting():
+    return sum(samples("num_requests_waiting").values())
+
+
+def check_answer(test):
+    """An answer of the server has the bits of one process."""
+    status, _, body = answer("POST", "/v1/completions", completion("the cat", max_tokens=20))
+    test.assertEqual(status, 200, body)
+    with libgemma.LLM(TOY, threads=1) as llm:
+        done = llm.generate("the cat", max_tokens=20, seed=7, raw=True)
+    test.assertEqual(json.loads(body)["choices"][0]["text"], done.text)
+
+
 class RayServeTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -71,18 +89,8 @@ class RayServeTest(unittest.TestCase):
         serve.run(libgemma.ray.serve.app(TOY, replicas=2, cpus=1, **OPTIONS))
         cls.addClassCleanup(serve.shutdown)
 
-    def running(self):
-        return sum(samples("num_requests_running").values())
-
-    def waiting(self):
-        return sum(samples("num_requests_waiting").values())
-
     def test_answers_equal_one_process(self):
-        status, _, body = answer("POST", "/v1/completions", completion("the cat", max_tokens=20))
-        self.assertEqual(status, 200)
-        with libgemma.LLM(TOY, threads=1) as llm:
-            done = llm.generate("the cat", max_tokens=20, seed=7, raw=True)
-        self.assertEqual(json.loads(body)["choices"][0]["text"], done.text)
+        check_answer(self)
 
     def test_events_come_one_by_one(self):
         """The first event comes while the answer, which has no end, is computed."""
@@ -91,18 +99,18 @@ class RayServeTest(unittest.TestCase):
             self.assertEqual(response.getheader("content-type").split(";")[0], "text/event-stream")
             first = response.readline()
             self.assertIn("text", json.loads(first.removeprefix(b"data: "))["choices"][0])
-            self.assertEqual(self.running(), 1)
+            self.assertEqual(running(), 1)
             response.close()
-        wait_until(lambda: self.running() == 0)
+        wait_until(lambda: running() == 0)
 
     def test_client_gone_ends_request(self):
         waiting = [ask("POST", "/v1/completions", endless(prompt_cache_key="k"))
                    for _ in range(3)]
-        wait_until(lambda: self.running() >= 2)
+        wait_until(lambda: running() >= 2)
         for connection, response in waiting:
             response.close()
             connection.close()
-        wait_until(lambda: self.running() == 0)
+        wait_until(lambda: running() == 0)
 
     def test_full_replicas_answer_429(self):
         """Both replicas run two requests and let two wait: the ninth is refused."""
@@ -112,13 +120,13 @@ class RayServeTest(unittest.TestCase):
                 stack.callback(connection.close)
                 connection.request("POST", "/v1/completions", json.dumps(endless()),
                                    {"Content-Type": "application/json"})
-                wait_until(lambda: self.running() + self.waiting() == number + 1)
-            self.assertEqual((self.running(), self.waiting()), (4, 4))
+                wait_until(lambda: running() + waiting() == number + 1)
+            self.assertEqual((running(), waiting()), (4, 4))
             status, headers, body = answer("POST", "/v1/completions", completion("the cat"))
             self.assertEqual(status, 429, body)
             self.assertEqual(json.loads(body)["error"]["code"], "queue_full")
             self.assertGreaterEqual(int(headers["retry-after"]), 1)
-        wait_until(lambda: self.running() == 0)
+        wait_until(lambda: running() == 0)
 
     def test_prompts_keep_their_replica(self):
         before = samples("prompt_tokens_total")
@@ -152,6 +160,55 @@ class RayServeTest(unittest.TestCase):
 
     def test_health_and_readiness(self):
         self.assertEqual([answer("GET", path)[0] for path in ("/health", "/ready")], [200, 200])
+
+
+class Stream(threading.Thread):
+    """Reads a stream in the background. `last` is its last event."""
+
+    def __init__(self, response):
+        super().__init__(daemon=True)
+        self._response, self.last = response, b""
+        self.start()
+
+    def run(self):
+        while line := self._response.readline():
+            self.last = line if line.startswith(b"data: ") else self.last
+
+
+class LostReplicaTest(unittest.TestCase):
+    def test_killed_node_ends_its_streams(self):
+        """They end with an error. Those of the other replica go on, and it answers new requests."""
+        cluster = ray_cluster.start_head()
+        self.addCleanup(cluster.shutdown)
+        ray.init(address=cluster.address, log_to_driver=False)
+        self.addCleanup(ray.shutdown)
+        app = libgemma.ray.serve.app(TOY, replicas=2, cpus=1, **OPTIONS)
+        serve.run_many([serve.RunTarget(app)], wait_for_applications_running=False)
+        self.addCleanup(serve.shutdown)
+
+        def status():
+            return serve.status().applications["default"]
+
+        def door_runs():
+            door = status().deployments.get("Door")
+            return door is not None and door.replica_states.get("RUNNING") == 1
+
+        wait_until(door_runs)  # on the node that stays
+        second = cluster.add_node(num_cpus=1)
+        wait_until(lambda: status().status == "RUNNING")
+        streams = []
+        while min(samples("num_requests_running").values()) == 0:
+            streams.append(Stream(ask("POST", "/v1/completions", endless(str(len(streams))))[1]))
+            wait_until(lambda: running() == len(streams))
+        cluster.remove_node(second, allow_graceful=False)
+        wait_until(lambda: not all(stream.is_alive() for stream in streams))
+        wait_until(lambda: running() == sum(stream.is_alive() for stream in streams))
+        lost = [stream for stream in streams if not stream.is_alive()]
+        self.assertLess(len(lost), len(streams))
+        for stream in lost:
+            error = json.loads(stream.last.removeprefix(b"data: "))["error"]
+            self.assertEqual(error["code"], "stopped")
+        check_answer(self)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,15 @@ with the bits of one process.
 
 Needs tests/python/ray_requirements.txt.
 """
+import asyncio
+import os
 import pathlib
 import re
 import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 import numpy
 import pyarrow
@@ -18,7 +21,7 @@ import ray
 import ray.data
 
 import ray_cluster
-from ray_cluster import NEVER_ENDS, ROOT, TESTDATA, TOY
+from ray_cluster import NEVER_ENDS, ROOT, SECONDS, TESTDATA, TOY
 
 import libgemma
 import libgemma.ray
@@ -42,18 +45,34 @@ def in_order(rows):
     return sorted(rows, key=lambda row: row["id"])
 
 
-def dataset(rows, path, task, blocks=8, batch_size=4, actors=1, **options):
+def dataset(rows, path, task, blocks=8, batch_size=4, actors=1, nodes=None, kind=libgemma.ray.Rows,
+            **options):
     """The rows, with what models make of the column `prompt`, beginning with so many actors."""
-    pool = libgemma.ray.pool(batch_size=batch_size)
+    pool = libgemma.ray.pool(batch_size=batch_size, nodes=nodes)
     pool["compute"].initial_size = actors
     return ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
-        libgemma.ray.Rows, fn_constructor_args=(path, task),
+        kind, fn_constructor_args=(path, task),
         fn_constructor_kwargs={"column": "prompt", **options},
         **pool)
 
 
 def mapped(rows, *arguments, **options):
     return in_order(dataset(rows, *arguments, **options).take_all())
+
+
+class Overlapping(libgemma.ray.Rows):
+    """The first batch waits until a second one is there."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self._calls, self._second = 0, asyncio.Event()
+
+    async def __call__(self, batch):
+        self._calls += 1
+        if self._calls == 1:
+            await asyncio.wait_for(self._second.wait(), SECONDS)
+        self._second.set()
+        return await super().__call__(batch)
 
 
 def vectors_of(rows):
@@ -76,6 +95,29 @@ def pages_of(path):
         if sizes[0]:
             found[process.name] = sizes
     return found
+
+
+class PoolTest(unittest.TestCase):
+    """What pool() says of clusters of other sizes."""
+
+    def pool(self, *nodes, **options):
+        """Returns the CPUs that an actor reserves, and the most actors."""
+        found = [{"Alive": cpus >= 0, "Resources": {"CPU": float(abs(cpus))} if cpus else {}}
+                 for cpus in nodes]
+        with mock.patch("ray.is_initialized", lambda: True), mock.patch("ray.nodes", lambda: found):
+            made = libgemma.ray.pool(**options)
+        self.assertEqual(made["compute"].min_size, 1)  # a lost node ends no job
+        return made["num_cpus"], made["compute"].max_size
+
+    def test_nodes_have_one_actor(self):
+        for cpus, reserved in ((1, 1), (2, 1), (3, 2), (4, 3), (16, 9), (63, 32)):
+            self.assertEqual(self.pool(cpus, cpus, cpus), (reserved, 3))
+        self.assertEqual(self.pool(16, 0, -16, 16), (9, 2))  # one without CPUs, one dead
+        self.assertEqual(self.pool(4, 16, 16), (3, 3))
+        self.assertEqual(self.pool(4, 16, 16, cpus=16), (9, 2))
+        self.assertEqual(self.pool(16, 16, 16, nodes=2), (9, 2))
+        with self.assertRaisesRegex(ValueError, "no node"):
+            self.pool(0, -16)
 
 
 class RowsTest(unittest.TestCase):
@@ -102,6 +144,12 @@ class RayDataTest(RowsTest):
     def test_rows_equal_one_process(self):
         rows = mapped(numbered(PROMPTS), TOY, "generate", arguments=SAMPLING)
         self.check(rows, PROMPTS, SAMPLING)
+
+    def test_batches_overlap(self):
+        """An actor begins a batch before the one before it ends."""
+        rows = dataset(numbered(PROMPTS), TOY, "generate", kind=Overlapping, nodes=1,
+                       arguments=SAMPLING).take_all()
+        self.check(in_order(rows), PROMPTS, SAMPLING)
 
     def test_chats_and_tokens(self):
         chat = [{"role": "user", "content": "the cat"}, {"role": "assistant", "content": "was"},
@@ -192,33 +240,62 @@ class LostNodeTest(RowsTest):
                     killed_at = len(rows)
                     cluster.remove_node(cluster.second, allow_graceful=False)
             self.assertIsNotNone(killed_at, "only one node computed")
+            self.assertLess(killed_at, len(PROMPTS))
             print(f"killed a node after {killed_at} of {len(rows)} rows", file=sys.stderr)
             self.check(in_order(rows), PROMPTS, LONG_SAMPLING, packed)
 
 
 class ExamplesTest(unittest.TestCase):
-    """The examples in tools/python/examples, with this machine as the only node."""
+    """The programs in tools/python/examples, on both nodes."""
+    TEXTS = [f"{prompt} {number}" for number in range(4) for prompt in PROMPTS]
 
-    def run_example(self, name, model, *options):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = ray_cluster.start()
+        cls.addClassCleanup(cls.cluster.shutdown)
+
+    def run_example(self, name, model, *options, **columns):
+        """Returns the rows that a program makes of four Parquet files."""
         with tempfile.TemporaryDirectory() as folder:
-            table = pyarrow.table({"id": range(8), "text": PROMPTS[:8]})
-            pyarrow.parquet.write_table(table, f"{folder}/in.parquet")
-            subprocess.run([sys.executable, EXAMPLES / name, model, f"{folder}/in.parquet",
-                            f"{folder}/out", *options], check=True)
-            return in_order(pyarrow.parquet.read_table(f"{folder}/out").to_pylist())
+            os.mkdir(f"{folder}/in")
+            table = pyarrow.table({"id": range(len(self.TEXTS)), **columns})
+            for number in range(4):
+                pyarrow.parquet.write_table(table.slice(number * len(PROMPTS), len(PROMPTS)),
+                                            f"{folder}/in/{number}.parquet")
+            subprocess.run([sys.executable, EXAMPLES / name, model, f"{folder}/in",
+                            f"{folder}/out", "--address", self.cluster.address, *options],
+                           check=True)
+            rows = in_order(pyarrow.parquet.read_table(f"{folder}/out").to_pylist())
+        self.assertEqual([row["id"] for row in rows], list(range(len(self.TEXTS))))
+        return rows
 
     def test_embed_parquet(self):
-        rows = self.run_example("embed_parquet.py", EMBEDDER, "--dimensions", "16")
+        rows = self.run_example("embed_parquet.py", EMBEDDER, "--dimensions", "16",
+                                text=self.TEXTS)
         with libgemma.LLM(EMBEDDER) as llm:
             numpy.testing.assert_array_equal(vectors_of(rows),
-                                             llm.embed(PROMPTS[:8], dimensions=16))
+                                             llm.embed(self.TEXTS, dimensions=16))
 
     def test_shieldgemma_parquet(self):
-        rows = self.run_example("shieldgemma_parquet.py", SHIELD)
+        texts = [*self.TEXTS[:-1], TOO_LONG * 20]
+        rows = self.run_example("shieldgemma_parquet.py", SHIELD, text=texts)
         with libgemma.LLM(SHIELD) as llm:
-            wanted = llm.classify(PROMPTS[:8])
+            wanted = llm.classify(texts[:-1])
+        refused = rows.pop()
         self.assertEqual([{name: row[name] for name in wanted[0]} for row in rows], wanted)
-        self.assertTrue(all(row["error"] is None for row in rows))
+        self.assertEqual({row["error"] for row in rows}, {None})
+        self.assertEqual([refused[name] for name in wanted[0]], [None] * len(wanted[0]))
+        self.assertIn("tokens", refused["error"])
+
+    def test_shieldgemma_judges_answers(self):
+        rows = self.run_example("shieldgemma_parquet.py", SHIELD, "--column", "prompt",
+                                "--response", "answer", "--policy", "hate",
+                                prompt=self.TEXTS, answer=self.TEXTS[::-1])
+        with libgemma.LLM(SHIELD) as llm:
+            wanted = llm.classify(list(zip(self.TEXTS, self.TEXTS[::-1])),
+                                  policies=["hate"])
+        self.assertEqual([row["hate"] for row in rows],
+                         [probabilities["hate"] for probabilities in wanted])
 
 
 if __name__ == "__main__":

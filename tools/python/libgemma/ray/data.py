@@ -36,10 +36,11 @@ def pool(*, cpus=None, nodes=None, batch_size=64):
     batch_size: rows of a batch. An actor works on several batches at a time, so that it always has
         enough rows.
 
-    An actor reserves more than half of the CPUs of its node, so that no node with more than two has
-    two of them, and computes with all. The rest is for tasks of Ray, which read and write. If a
-    node is lost, other nodes compute its rows: the pool goes on with fewer actors, while Ray waits
-    for the lost actor of a pool with a fixed size.
+    An actor reserves more than half of `cpus`, so that no node of this size, above two, has two of
+    them, and computes with all CPUs of its node. The rest is for tasks of Ray, which read and
+    write. Where nodes differ, one with about twice the CPUs may get two actors; `cpus` of the large
+    nodes leaves the small ones out. If a node is lost, other nodes compute its rows: the pool goes
+    on with fewer actors, while Ray waits for the lost actor of a pool with a fixed size.
     """
     if not ray.is_initialized():
         ray.init()
