@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import re
+import socket
 import threading
 import time
 import unittest
@@ -165,10 +166,14 @@ class RayServeTest(unittest.TestCase):
 class Stream(threading.Thread):
     """Reads a stream in the background. `last` is its last event."""
 
-    def __init__(self, response):
+    def __init__(self, connection, response):
         super().__init__(daemon=True)
-        self._response, self.last = response, b""
+        self._connection, self._response, self.last = connection, response, b""
         self.start()
+
+    def leave(self):
+        self._connection.sock.shutdown(socket.SHUT_RDWR)
+        self.join(SECONDS)
 
     def run(self):
         while line := self._response.readline():
@@ -198,16 +203,20 @@ class LostReplicaTest(unittest.TestCase):
         wait_until(lambda: status().status == "RUNNING")
         streams = []
         while min(samples("num_requests_running").values()) == 0:
-            streams.append(Stream(ask("POST", "/v1/completions", endless(str(len(streams))))[1]))
+            streams.append(Stream(*ask("POST", "/v1/completions", endless(str(len(streams))))))
             wait_until(lambda: running() == len(streams))
         cluster.remove_node(second, allow_graceful=False)
         wait_until(lambda: not all(stream.is_alive() for stream in streams))
         wait_until(lambda: running() == sum(stream.is_alive() for stream in streams))
-        lost = [stream for stream in streams if not stream.is_alive()]
-        self.assertLess(len(lost), len(streams))
-        for stream in lost:
+        alive = [stream.is_alive() for stream in streams]
+        self.assertEqual(set(alive), {True, False})
+        for stream, goes_on in zip(streams, alive):
+            if goes_on:
+                stream.leave()
+                continue
             error = json.loads(stream.last.removeprefix(b"data: "))["error"]
             self.assertEqual(error["code"], "stopped")
+        wait_until(lambda: running() == 0)
         check_answer(self)
 
 
