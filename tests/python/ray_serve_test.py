@@ -201,6 +201,7 @@ class LostReplicaTest(unittest.TestCase):
         wait_until(door_runs)  # on the node that stays
         second = cluster.add_node(num_cpus=1)
         wait_until(lambda: status().status == "RUNNING")
+        wait_until(lambda: len(samples("num_requests_running")) == 2)
         streams = []
         while min(samples("num_requests_running").values()) == 0:
             streams.append(Stream(*ask("POST", "/v1/completions", endless(str(len(streams))))))
