@@ -34,8 +34,12 @@ class NotebookTest(CommandTest):
         variables = {**os.environ, "PYTHONPATH": paths,
                      "MPLBACKEND": "module://matplotlib_inline.backend_inline",
                      **{key: str(value) for key, value in variables.items()}}
-        client = nbclient.NotebookClient(notebook, timeout=SECONDS, kernel_name="python3",
+        client = nbclient.NotebookClient(notebook, timeout=SECONDS, startup_timeout=SECONDS,
+                                         kernel_name="python3",
                                          resources={"metadata": {"path": str(self.folder)}})
+        # Sockets are files: another process may take a port before the kernel has it.
+        kernel = client.create_kernel_manager()
+        kernel.transport, kernel.ip = "ipc", str(self.folder / "kernel")
         client.execute(env=variables)
         outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
         text = "".join(output.text for output in outputs
