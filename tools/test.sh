@@ -25,14 +25,15 @@ build() {
 }
 
 # environment NAME FILE... provides build/NAME-env, a Python environment with the
-# packages of files of requirements, installed one after the other.
+# packages that files of requirements list: wheels with these hashes, and no other.
 environment() {
   local env="build/$1-env" files=("${@:2}") file
   cat "${files[@]}" | cmp --quiet - "$env/installed.txt" && return
   step "Installing: $1"
   python3 -m venv --clear "$env"
   for file in "${files[@]}"; do
-    "$env/bin/pip" install --quiet --disable-pip-version-check --requirement "$file"
+    "$env/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+      --only-binary :all: --require-hashes --requirement "$file"
   done
   cat "${files[@]}" >"$env/installed.txt"
 }
