@@ -4,10 +4,12 @@ import concurrent.futures
 import gc
 import threading
 import unittest
+from unittest import mock
 
 from toys import ENDLESS, LONG_CONTEXT, SECONDS, TOOLS, cancelled, load, wait_until
 
 import libgemma
+from libgemma import _streams
 
 PROMPTS = [f"Prompt {index % 5} {'word ' * (index % 9)}" for index in range(32)]
 
@@ -248,6 +250,29 @@ class Async(StreamTest):
         asyncio.run(main())
         streams.clear()
         self.assert_cancelled(self.before)
+
+    def test_pass_wakes_loop_once(self):
+        read = _streams._LoopInbox._read
+        wakes = []
+
+        def counted(inbox):
+            wakes.append(1)
+            read(inbox)
+
+        async def main(llm):
+            async def tokens_of(prompt):
+                async for piece in llm.astream(prompt, min_tokens=40, max_tokens=40):
+                    completion = piece.completion
+                return len(completion.tokens)
+
+            return await asyncio.gather(*map(tokens_of, PROMPTS))
+
+        with load(sequences=len(PROMPTS)) as llm, \
+                mock.patch.object(_streams._LoopInbox, "_read", counted):
+            self.assertEqual(asyncio.run(main(llm)), [40] * len(PROMPTS))
+            passes = llm._engine.snapshot()["passes"]
+        self.assertGreater(len(wakes), 0)
+        self.assertLessEqual(len(wakes), passes)
 
     def test_astream_needs_a_loop(self):
         with self.assertRaisesRegex(RuntimeError, "no running event loop"):

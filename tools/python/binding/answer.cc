@@ -78,8 +78,9 @@ void AnswerState::Add(Piece::Kind kind, std::string_view text, size_t call,
 }
 
 void AnswerState::Announce() {
-  if (std::exchange(announced_, true)) return;
+  if (announced_) return;
   inbox_.Put(tag_);
+  announced_ = true;
 }
 
 void AnswerState::Finish(const absl::StatusOr<Completion>& answer) {

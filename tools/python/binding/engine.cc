@@ -253,6 +253,7 @@ nb::dict Snapshot(const Bound<Engine>& self) {
 
 EngineOptions ReadEngineOptions(Arguments& arguments) {
   EngineOptions engine;
+  engine.between_passes = Inbox::WakeAll;
   arguments.Read("context", &engine.max_tokens);
   if (const auto format =
           arguments.Choose("cache", {"auto", "float32", "bfloat16", "int8"})) {

@@ -33,20 +33,39 @@ Inbox::Inbox(bool with_descriptor) {
       absl::StrCat("no descriptor for an event loop: ", std::strerror(errno))));
 }
 
-void Inbox::Put(uint64_t tag) const {
-  {
-    const std::lock_guard lock(state_->mutex);
-    const bool was_empty = state_->tags.empty();
-    state_->tags.push_back(tag);
-    if (!was_empty) return;
-  }
-  if (state_->descriptor < 0) {
-    state_->filled.notify_all();
+void Inbox::State::Wake() {
+  if (descriptor < 0) {
+    filled.notify_all();
     return;
   }
   const uint64_t one = 1;
   // Fails only if the descriptor is readable already.
-  (void)!write(state_->descriptor, &one, sizeof(one));
+  (void)!write(descriptor, &one, sizeof(one));
+}
+
+Inbox::Sleepers& Inbox::ThisThread() {
+  static thread_local Sleepers sleepers;
+  return sleepers;
+}
+
+void Inbox::Put(uint64_t tag) const {
+  Sleepers& sleepers = ThisThread();
+  // Requests of one event loop often come one after another.
+  const bool is_last =
+      !sleepers.states.empty() && sleepers.states.back() == state_;
+  if (sleepers.is_engine && !is_last) sleepers.states.push_back(state_);
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->tags.push_back(tag);
+  }
+  if (!sleepers.is_engine) state_->Wake();
+}
+
+void Inbox::WakeAll() {
+  Sleepers& sleepers = ThisThread();
+  sleepers.is_engine = true;
+  for (const auto& state : sleepers.states) state->Wake();
+  sleepers.states.clear();
 }
 
 std::vector<uint64_t> Inbox::Take() const {

@@ -23,8 +23,14 @@ class Inbox {
   // no descriptor left.
   explicit Inbox(bool with_descriptor);
 
-  // Puts a tag in. The first one after Take makes the descriptor readable.
+  // Puts a tag in, and wakes who waits: at once, or, on the thread of an
+  // engine, in the next WakeAll.
   void Put(uint64_t tag) const;
+
+  // Wakes who waits for the inboxes that the calling thread has put tags into.
+  // It is EngineOptions::between_passes of every engine, so that tags of one
+  // pass wake once.
+  static void WakeAll();
 
   // Takes all tags that are there.
   std::vector<uint64_t> Take() const;
@@ -44,7 +50,15 @@ class Inbox {
     std::condition_variable filled;
     std::vector<uint64_t> tags;
     int descriptor = -1;
+
+    void Wake();
   };
+  // Inboxes to wake, and whether the thread calls WakeAll.
+  struct Sleepers {
+    bool is_engine = false;
+    std::vector<std::shared_ptr<State>> states;
+  };
+  static Sleepers& ThisThread();
 
   Birth birth_;
   std::shared_ptr<State> state_ = std::make_shared<State>();
