@@ -1,10 +1,7 @@
-// Tests that an engine answers in C as in C++, and when it calls what.
+// Tests that an engine answers in C as in C++.
 
 #include "gemma/c_engine.h"
 
-#include <atomic>
-#include <condition_variable>
-#include <mutex>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -12,47 +9,12 @@
 #include "gemma/c_snapshot.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/c_api/c_toys.h"
+#include "tests/c_api/c_engine_fixture.h"
 
 namespace gemma::internal {
 namespace {
 
 using ::testing::HasSubstr;
-
-class CEngine : public ::testing::Test {
- protected:
-  CEngine() {
-    EXPECT_EQ(gemma_engine_create(toy_.model, nullptr, &engine_), GEMMA_OK);
-    gemma_generate_options_init(&options_, sizeof(options_));
-    options_.max_new_tokens = 20;
-    gemma_request_init(&request_, sizeof(request_));
-    request_.prompt = prompt_.data();
-    request_.prompt_size = prompt_.size();
-    request_.options = &options_;
-  }
-  ~CEngine() override { gemma_engine_free(engine_); }
-
-  gemma_ticket* Submitted() {
-    gemma_ticket* ticket = nullptr;
-    EXPECT_EQ(gemma_engine_submit(engine_, &request_, &ticket), GEMMA_OK)
-        << gemma_last_error();
-    return ticket;
-  }
-
-  gemma_status SubmitFails() {
-    gemma_ticket* ticket = nullptr;
-    const gemma_status status =
-        gemma_engine_submit(engine_, &request_, &ticket);
-    EXPECT_EQ(ticket, nullptr);
-    return status;
-  }
-
-  const CToy& toy_ = Gemma3Toy();
-  const std::vector<int32_t> prompt_ = HelloPrompt(toy_);
-  gemma_engine* engine_ = nullptr;
-  gemma_generate_options options_;
-  gemma_request request_;
-};
 
 TEST_F(CEngine, AnswersEqualGenerate) {
   std::vector<gemma_ticket*> tickets;
@@ -129,104 +91,6 @@ TEST_F(CEngine, RequestsAreCopied) {
   EXPECT_STREQ(same.text, answer.text);
   gemma_ticket_free(ticket);
   gemma_ticket_free(expected);
-}
-
-// What on_done received, and the ticket that it frees.
-struct DoneSeen {
-  std::mutex mutex;
-  std::condition_variable changed;
-  gemma_ticket* ticket = nullptr;
-  int calls = 0;
-  gemma_status status = GEMMA_UNKNOWN;
-  std::string text;
-  std::string error;
-
-  void Wait() {
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [this] { return calls > 0; });
-  }
-};
-
-void FreeWhenDone(gemma_status status, const gemma_completion* completion,
-                  void* user) {
-  auto* seen = static_cast<DoneSeen*>(user);
-  const std::lock_guard lock(seen->mutex);
-  // The ticket is known before this is called.
-  EXPECT_NE(seen->ticket, nullptr);
-  gemma_ticket_free(seen->ticket);
-  ++seen->calls;
-  seen->status = status;
-  if (completion != nullptr) seen->text = completion->text;
-  if (status != GEMMA_OK) seen->error = gemma_last_error();
-  seen->changed.notify_all();
-}
-
-TEST_F(CEngine, DoneMayFreeTicket) {
-  std::string expected;
-  {
-    gemma_ticket* ticket = Submitted();
-    gemma_completion answer = Initialized(gemma_completion_init);
-    ASSERT_EQ(gemma_ticket_wait(ticket, &answer), GEMMA_OK);
-    expected = answer.text;
-    gemma_ticket_free(ticket);
-  }
-  request_.on_done = FreeWhenDone;
-  for (int i = 0; i < 30; ++i) {
-    DoneSeen seen;
-    request_.user = &seen;
-    ASSERT_EQ(gemma_engine_submit(engine_, &request_, &seen.ticket), GEMMA_OK);
-    seen.Wait();
-    EXPECT_EQ(seen.calls, 1);
-    EXPECT_EQ(seen.status, GEMMA_OK);
-    EXPECT_EQ(seen.text, expected);
-  }
-}
-
-bool ThrowText(const char*, size_t, void*) { throw 7; }
-
-TEST_F(CEngine, DoneReceivesErrors) {
-  DoneSeen seen;
-  request_.on_done = FreeWhenDone;
-  request_.on_text = ThrowText;
-  request_.user = &seen;
-  ASSERT_EQ(gemma_engine_submit(engine_, &request_, &seen.ticket), GEMMA_OK);
-  seen.Wait();
-  EXPECT_EQ(seen.status, GEMMA_INTERNAL);
-  EXPECT_THAT(seen.error, HasSubstr("exception"));
-}
-
-void CancelTicket(size_t, size_t, void* user) {
-  gemma_ticket_cancel(*static_cast<gemma_ticket**>(user));
-}
-
-TEST_F(CEngine, TicketsCancel) {
-  options_.max_new_tokens = 0;
-  options_.temperature = 0;
-  options_.on_prompt = CancelTicket;
-  gemma_ticket* ticket = nullptr;
-  request_.user = &ticket;
-  ASSERT_EQ(gemma_engine_submit(engine_, &request_, &ticket), GEMMA_OK);
-  gemma_completion answer = Initialized(gemma_completion_init);
-  ASSERT_EQ(gemma_ticket_wait(ticket, &answer), GEMMA_OK);
-  EXPECT_EQ(answer.stop_reason, GEMMA_STOP_CANCELLED);
-  gemma_ticket_free(ticket);
-  options_.on_prompt = nullptr;
-
-  gemma_cancellation* cancellation = gemma_cancellation_create();
-  gemma_cancellation_cancel(cancellation);
-  options_.cancellation = cancellation;
-  ticket = Submitted();
-  ASSERT_EQ(gemma_ticket_wait(ticket, &answer), GEMMA_OK);
-  EXPECT_EQ(answer.stop_reason, GEMMA_STOP_CANCELLED);
-  gemma_ticket_free(ticket);
-  options_.cancellation = nullptr;
-  gemma_cancellation_free(cancellation);
-
-  options_.timeout_seconds = 1e-9;
-  ticket = Submitted();
-  ASSERT_EQ(gemma_ticket_wait(ticket, &answer), GEMMA_OK);
-  EXPECT_EQ(answer.stop_reason, GEMMA_STOP_DEADLINE);
-  gemma_ticket_free(ticket);
 }
 
 TEST_F(CEngine, ChoicesEqualScore) {
@@ -393,22 +257,6 @@ TEST_F(CEngine, LimitsAreKept) {
   EXPECT_THAT(gemma_last_error(), HasSubstr("max_sequences"));
 }
 
-TEST_F(CEngine, OutlivesWhatMadeIt) {
-  gemma_model* model = nullptr;
-  ASSERT_EQ(gemma_model_load(TestFile("gguf/gemma3_mixed.gguf").c_str(),
-                             nullptr, &model),
-            GEMMA_OK);
-  gemma_engine* engine = nullptr;
-  ASSERT_EQ(gemma_engine_create(model, nullptr, &engine), GEMMA_OK);
-  gemma_model_free(model);
-  gemma_ticket* ticket = nullptr;
-  ASSERT_EQ(gemma_engine_submit(engine, &request_, &ticket), GEMMA_OK);
-  gemma_engine_free(engine);
-  gemma_completion answer = Initialized(gemma_completion_init);
-  EXPECT_EQ(gemma_ticket_wait(ticket, &answer), GEMMA_OK);
-  gemma_ticket_free(ticket);
-}
-
 TEST_F(CEngine, EmbedsTexts) {
   const CToy toy(TestFile("gguf/gemma_embedding.gguf"));
   gemma_engine* engine = nullptr;
@@ -442,88 +290,6 @@ TEST_F(CEngine, EmbedsTexts) {
   EXPECT_EQ(answer.num_truncated, 0u);
   gemma_ticket_free(ticket);
   gemma_engine_free(engine);
-}
-
-TEST_F(CEngine, WrongRequestsAreRefused) {
-  request_.num_choices = 1;
-  ExpectRefused(SubmitFails(), "choices is null");
-  const gemma_tokens no_tokens = {nullptr, 1};
-  request_.choices = &no_tokens;
-  ExpectRefused(SubmitFails(), "choices[0].tokens is null");
-  request_.choices = nullptr;
-  request_.num_choices = 0;
-  const gemma_embed_options embed = Initialized(gemma_embed_options_init);
-  request_.embed = &embed;
-  ExpectRefused(SubmitFails(),
-                "embed is set, wanted null for a request without texts");
-  request_.embed = nullptr;
-  request_.num_texts = 1;
-  ExpectRefused(SubmitFails(), "texts is null");
-  const gemma_text no_text = {nullptr, 1};
-  request_.texts = &no_text;
-  ExpectRefused(SubmitFails(), "texts[0].text is null");
-  const gemma_text text = {"a", 1};
-  request_.texts = &text;
-  EXPECT_NE(SubmitFails(), GEMMA_OK);  // the model does not embed
-  request_.texts = nullptr;
-  request_.num_texts = 0;
-  request_.prompt = nullptr;
-  ExpectRefused(SubmitFails(), "prompt is null");
-  request_.struct_size = 1;
-  EXPECT_EQ(SubmitFails(), GEMMA_INVALID_ARGUMENT);
-  EXPECT_THAT(gemma_last_error(), HasSubstr("gemma_request_init"));
-}
-
-TEST_F(CEngine, NullPointersAreRefused) {
-  gemma_ticket* ticket = nullptr;
-  gemma_engine* engine = nullptr;
-  gemma_memory_use use = Initialized(gemma_memory_use_init);
-  gemma_request_times times = Initialized(gemma_request_times_init);
-  gemma_engine_snapshot snapshot = Initialized(gemma_engine_snapshot_init);
-  gemma_grammar_source source = Initialized(gemma_grammar_source_init);
-  gemma_compiled_grammar* grammar = nullptr;
-  ExpectRefused(gemma_memory_budget_create(0, nullptr), "budget is null");
-  ExpectRefused(gemma_memory_budget_reserve(nullptr, 1), "budget is null");
-  ExpectRefused(gemma_engine_create(nullptr, nullptr, &engine),
-                "model is null");
-  ExpectRefused(gemma_engine_create(toy_.model, nullptr, nullptr),
-                "engine is null");
-  ExpectRefused(gemma_engine_memory(nullptr, nullptr, &use), "model is null");
-  ExpectRefused(gemma_engine_memory(toy_.model, nullptr, nullptr),
-                "use is null");
-  ExpectRefused(gemma_engine_compile(nullptr, &source, &grammar),
-                "engine is null");
-  ExpectRefused(gemma_engine_compile(engine_, nullptr, &grammar),
-                "source is null");
-  ExpectRefused(gemma_engine_compile(engine_, &source, nullptr),
-                "grammar is null");
-  ExpectRefused(gemma_engine_submit(nullptr, &request_, &ticket),
-                "engine is null");
-  ExpectRefused(gemma_engine_submit(engine_, nullptr, &ticket),
-                "request is null");
-  ExpectRefused(gemma_engine_submit(engine_, &request_, nullptr),
-                "ticket is null");
-  ExpectRefused(gemma_ticket_wait(nullptr, nullptr), "ticket is null");
-  ExpectRefused(gemma_ticket_times(nullptr, &times), "ticket is null");
-  ExpectRefused(gemma_engine_get_snapshot(nullptr, &snapshot),
-                "engine is null");
-  ExpectRefused(gemma_engine_get_snapshot(engine_, nullptr),
-                "snapshot is null");
-  ticket = Submitted();
-  ExpectRefused(gemma_ticket_times(ticket, nullptr), "times is null");
-  gemma_completion answer = {};
-  EXPECT_EQ(gemma_ticket_wait(ticket, &answer), GEMMA_INVALID_ARGUMENT);
-  EXPECT_THAT(gemma_last_error(), HasSubstr("gemma_completion_init"));
-  EXPECT_EQ(gemma_ticket_wait(ticket, nullptr), GEMMA_OK);
-  gemma_ticket_free(ticket);
-  EXPECT_FALSE(gemma_ticket_done(nullptr));
-  EXPECT_EQ(gemma_memory_budget_bytes(nullptr), 0u);
-  EXPECT_EQ(gemma_memory_budget_max_bytes(nullptr), 0u);
-  gemma_memory_budget_release(nullptr, 1);
-  gemma_memory_budget_free(nullptr);
-  gemma_ticket_cancel(nullptr);
-  gemma_ticket_free(nullptr);
-  gemma_engine_free(nullptr);
 }
 
 }  // namespace
