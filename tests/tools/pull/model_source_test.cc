@@ -11,6 +11,7 @@
 #include "tools/gemma/pull/http.h"
 #include "tools/gemma/pull/hub.h"
 #include "tools/gemma/pull/model_store.h"
+#include "tools/gemma/pull/url.h"
 
 namespace gemma::tools {
 namespace {
@@ -120,6 +121,26 @@ TEST(ModelSource, ErrorsHoldNoPassword) {
   EXPECT_THAT(status.message(), HasSubstr("http://h/x.gguf"));
   EXPECT_THAT(status.message(), Not(HasSubstr("password")));
   EXPECT_THAT(status.message(), Not(HasSubstr("secret")));
+}
+
+TEST(CheckUrl, HostsAndPorts) {
+  for (const char* url :
+       {"http://h", "https://h/a?b#c", "HTTP://h:80/", "http://[::1]:8080/x",
+        "http://1.2.3.4:65535", "https://a-b.c_d/%41@"}) {
+    EXPECT_EQ(CheckUrl(url), absl::OkStatus()) << url;
+  }
+  for (const char* url :
+       {"", "h", "ftp://h/", "http:/h", "http://", "http:///h", "http://u@h/",
+        "http://u:p@h", "http://h:/", "http://h:65536", "http://h:8x",
+        "http://:80", "http://h\\@g/", "http://h /", "http://h\n",
+        "http://\u00e4/", "://h"}) {
+    EXPECT_EQ(CheckUrl(url).code(), absl::StatusCode::kInvalidArgument) << url;
+  }
+}
+
+TEST(EscapeUrlPart, KeepsPlainCharacters) {
+  EXPECT_EQ(EscapeUrlPart("aZ09-._~"), "aZ09-._~");
+  EXPECT_EQ(EscapeUrlPart("a/b c\u00e4%"), "a%2Fb%20c%C3%A4%25");
 }
 
 TEST(PublicPart, CutsSecretsOnly) {

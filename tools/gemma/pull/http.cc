@@ -16,6 +16,7 @@
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/io/text.h"
+#include "tools/gemma/pull/url.h"
 
 namespace gemma::tools {
 namespace {
@@ -168,40 +169,6 @@ absl::StatusOr<bool> HttpClient::Transfer::TakeBody(std::string_view bytes) {
   GEMMA_RETURN_IF_ERROR(Begin());
   GEMMA_RETURN_IF_ERROR(body->Append(bytes));
   return true;
-}
-
-absl::Status CheckUrl(const std::string& url) {
-  const bool has_odd_character =
-      std::any_of(url.begin(), url.end(), [](char c) {
-        return !absl::ascii_isgraph(static_cast<unsigned char>(c));
-      });
-  const Url parsed = has_odd_character ? nullptr : ParseUrl(url);
-  const std::string scheme =
-      parsed == nullptr ? "" : Part(parsed, CURLUPART_SCHEME);
-  if (scheme == "http" || scheme == "https") return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(PublicPart(url),
-                   ": wanted a URL with http:// or https:// and without "
-                   "a user name"));
-}
-
-std::string PublicPart(std::string_view url) {
-  url = url.substr(0, url.find_first_of("?#"));
-  const size_t scheme = url.find("://");
-  if (scheme == std::string_view::npos) return std::string(url);
-  const size_t start = scheme + 3;
-  const std::string_view host = url.substr(start, url.find('/', start) - start);
-  const size_t at = host.rfind('@');
-  if (at == std::string_view::npos) return std::string(url);
-  return absl::StrCat(url.substr(0, start), url.substr(start + at + 1));
-}
-
-std::string EscapeUrlPart(std::string_view text) {
-  char* escaped =
-      curl_easy_escape(nullptr, text.data(), static_cast<int>(text.size()));
-  std::string result = escaped == nullptr ? "" : escaped;
-  curl_free(escaped);
-  return result;
 }
 
 std::string HttpResponse::Header(const std::string& name) const {

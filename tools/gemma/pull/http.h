@@ -14,18 +14,6 @@
 
 namespace gemma::tools {
 
-// OK if `url` may be fetched: http or https, no user name, and only characters
-// that a URL may contain.
-absl::Status CheckUrl(const std::string& url);
-
-// `url` without the parts that may be secret: user name and password, and
-// everything from "?" or "#" on.
-std::string PublicPart(std::string_view url);
-
-// Percent-encodes all characters except letters, digits and "-._~", so that the
-// text can stand between two slashes.
-std::string EscapeUrlPart(std::string_view text);
-
 struct HttpResponse {
   long status = 0;
   std::map<std::string, std::string> headers;  // names in lower case

@@ -18,6 +18,7 @@
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/pull/model_record.h"
+#include "tools/gemma/pull/url.h"
 
 namespace gemma::tools {
 namespace {
@@ -359,12 +360,6 @@ absl::Status HubRefusal(long status, const HttpClient& http,
   return WithCure(absl::UnavailableError(
                       absl::StrCat(source.text, ": the server failed", code)),
                   "run the same command later: what has arrived is kept");
-}
-
-bool IsGguf(std::string_view path) { return absl::EndsWith(path, ".gguf"); }
-
-std::string_view FileName(std::string_view path) {
-  return path.substr(path.rfind('/') + 1);
 }
 
 }  // namespace gemma::tools

@@ -63,12 +63,6 @@ std::string HubFileUrl(const std::string& endpoint, const ModelSource& source,
 absl::Status HubRefusal(long status, const HttpClient& http,
                         const std::string& endpoint, const ModelSource& source);
 
-// Whether `path` ends in ".gguf".
-bool IsGguf(std::string_view path);
-
-// The part of `path` after the last "/".
-std::string_view FileName(std::string_view path);
-
 }  // namespace gemma::tools
 
 #endif  // GEMMA_TOOLS_GEMMA_PULL_HUB_H_

@@ -14,9 +14,8 @@
 #include "src/base/part_name.h"
 #include "src/os/path.h"
 #include "tools/gemma/io/errors.h"
-#include "tools/gemma/pull/http.h"
-#include "tools/gemma/pull/hub.h"
 #include "tools/gemma/pull/model_store.h"
+#include "tools/gemma/pull/url.h"
 
 namespace gemma::tools {
 namespace {
@@ -166,6 +165,12 @@ bool LooksLikeSource(std::string_view text) {
   return absl::StrContains(text, "://") ||
          absl::StartsWith(text, "huggingface.co/") ||
          absl::StartsWith(text, "hf.co/");
+}
+
+bool IsGguf(std::string_view path) { return absl::EndsWith(path, ".gguf"); }
+
+std::string_view FileName(std::string_view path) {
+  return path.substr(path.rfind('/') + 1);
 }
 
 }  // namespace gemma::tools

@@ -41,6 +41,12 @@ bool LooksLikeRepository(std::string_view text);
 // repository or URL, not a name or a path.
 bool LooksLikeSource(std::string_view text);
 
+// Whether `path` ends in ".gguf".
+bool IsGguf(std::string_view path);
+
+// The part of `path` after the last "/".
+std::string_view FileName(std::string_view path);
+
 }  // namespace gemma::tools
 
 #endif  // GEMMA_TOOLS_GEMMA_PULL_MODEL_SOURCE_H_

@@ -12,7 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "tools/gemma/pull/catalogue.h"
-#include "tools/gemma/pull/hub.h"
+#include "tools/gemma/pull/model_source.h"
 #include "tools/gemma/pull/model_store.h"
 
 namespace gemma::tools {
