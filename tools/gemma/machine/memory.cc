@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <fstream>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -103,6 +104,9 @@ struct Lowered {
   size_t Amounts::*amount;
   size_t least;
 };
+constexpr Lowered kAllLowered[] = {{"--chunk", &Amounts::chunk, 1},
+                                   {"--batch-size", &Amounts::sequences, 1},
+                                   {"--context", &Amounts::context, 256}};
 
 // Lowers one amount to the largest power of two below it with which the plan
 // fits into `room`, and returns true. If none fits, lowers it to the least and
@@ -118,33 +122,18 @@ bool LowerAmount(const MemoryPlan& plan, const Lowered& lowered, uint64_t room,
   return false;
 }
 
-// Returns options with which the plan fits into `room`: one option if that is
-// enough, else several; "" if no options are enough.
+// Returns options with which the plan fits into `room`; "" if no options are
+// enough.
 std::string FittingOptions(const MemoryPlan& plan, uint64_t room) {
-  std::vector<Lowered> all = {{"--chunk", &Amounts::chunk, 1},
-                              {"--batch-size", &Amounts::sequences, 1},
-                              {"--context", &Amounts::context, 256}};
-  std::erase_if(all, [&](const Lowered& lowered) {
-    Amounts lowest = plan.amounts;
-    lowest.*lowered.amount = lowered.least;
-    return plan.amounts.*lowered.amount <= lowered.least ||
-           (lowered.amount == &Amounts::context && !plan.may_lower_context) ||
-           Needed(plan, lowest) == Needed(plan, plan.amounts);
-  });
-  for (const Lowered& lowered : all) {
-    Amounts amounts = plan.amounts;
-    if (!LowerAmount(plan, lowered, room, &amounts)) continue;
-    return absl::StrCat(lowered.option, " ", amounts.*lowered.amount);
-  }
-  Amounts amounts = plan.amounts;
+  const std::optional<Amounts> fitting = FittingAmounts(plan, room);
+  if (!fitting.has_value()) return "";
   std::vector<std::string> options;
-  for (const Lowered& lowered : all) {
-    const bool fits = LowerAmount(plan, lowered, room, &amounts);
-    options.push_back(
-        absl::StrCat(lowered.option, " ", amounts.*lowered.amount));
-    if (fits) return absl::StrJoin(options, " ");
+  for (const Lowered& lowered : kAllLowered) {
+    const size_t amount = *fitting.*lowered.amount;
+    if (amount == plan.amounts.*lowered.amount) continue;
+    options.push_back(absl::StrCat(lowered.option, " ", amount));
   }
-  return "";
+  return absl::StrJoin(options, " ");
 }
 
 // As FittingOptions, for a chat that has a context already.
@@ -230,6 +219,26 @@ Memory ReadMemory(const std::string& root) {
   }
   ReadAddressLimit(root, &memory);
   return memory;
+}
+
+std::optional<Amounts> FittingAmounts(const MemoryPlan& plan, uint64_t room) {
+  std::vector<Lowered> all(std::begin(kAllLowered), std::end(kAllLowered));
+  std::erase_if(all, [&](const Lowered& lowered) {
+    Amounts lowest = plan.amounts;
+    lowest.*lowered.amount = lowered.least;
+    return plan.amounts.*lowered.amount <= lowered.least ||
+           (lowered.amount == &Amounts::context && !plan.may_lower_context) ||
+           Needed(plan, lowest) == Needed(plan, plan.amounts);
+  });
+  for (const Lowered& lowered : all) {
+    Amounts amounts = plan.amounts;
+    if (LowerAmount(plan, lowered, room, &amounts)) return amounts;
+  }
+  Amounts amounts = plan.amounts;
+  for (const Lowered& lowered : all) {
+    if (LowerAmount(plan, lowered, room, &amounts)) return amounts;
+  }
+  return std::nullopt;
 }
 
 absl::Status CheckMemory(const MemoryPlan& plan, const Memory& memory) {

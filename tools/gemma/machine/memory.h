@@ -73,6 +73,10 @@ struct MemoryPlan {
 // fit.
 absl::Status CheckMemory(const MemoryPlan& plan, const Memory& memory);
 
+// Returns lower amounts with which the plan fits into `room` bytes: with one of
+// them lowered if that is enough, else several. Returns nullopt if none fits.
+std::optional<Amounts> FittingAmounts(const MemoryPlan& plan, uint64_t room);
+
 // Returns "" if the mapped weights of a plan that CheckMemory accepts fit into
 // memory beside the rest, or if it is unknown. Else returns a sentence: how
 // much the system will read again and again, and which type of weights fits.
