@@ -116,7 +116,8 @@ struct ServedModel {
   Model model;       // one that continues texts, or one that embeds them
   // Those of the engine, except that a 64th of its reuse_bytes, at most 16 MiB,
   // is for the tokens of chats: prompts that go on have the tokens of their
-  // answers.
+  // answers. With a budget, the engine counts against this one, and
+  // ServerOptions::max_memory_bytes must be 0.
   EngineOptions options = {};
   // The model is a ShieldGemma: it also answers /v1/moderations.
   bool moderates = false;

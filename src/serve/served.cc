@@ -62,6 +62,11 @@ Served::Served(ServedModel from, const Tokenizer& its_tokenizer,
 
 absl::StatusOr<std::shared_ptr<Served>> Served::Create(
     ServedModel from, const ServerOptions& options, MemoryBudget budget) {
+  if (from.options.budget.has_value() && options.max_memory_bytes != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the model '", from.name, "' has a budget, but max_memory_bytes is ",
+        options.max_memory_bytes, ", wanted 0"));
+  }
   const bool moderates = from.moderates;
   GEMMA_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, from.model.tokenizer());
   GEMMA_RETURN_IF_ERROR(CheckAutoencoders(from));
@@ -88,7 +93,7 @@ absl::StatusOr<std::shared_ptr<Served>> Served::Create(
   // admission has counted those that wait.
   EngineOptions engine = served->engine_options;
   engine.reuse_bytes -= MemoryBytes(engine);
-  engine.budget = std::move(budget);
+  if (!engine.budget.has_value()) engine.budget = std::move(budget);
   engine.max_queued += engine.max_sequences;
   engine.max_queued_per_client += engine.max_sequences;
   if (moderates) {

@@ -136,6 +136,25 @@ TEST(Server, LimitsMemoryOfAll) {
   EXPECT_THAT(text, HasSubstr("gemma:scratch_bytes{model_name=\"toy\"}"));
 }
 
+TEST(Server, ModelsMayHaveBudgets) {
+  const Model model = Gemma3Toy();
+  const absl::StatusOr<MemoryBudget> budget = MemoryBudget::Create();
+  ASSERT_EQ(ErrorOf(budget), "OK");
+  EngineOptions options;
+  options.budget = *budget;
+  Server server = ServerOf(model, options);
+  const uint64_t before = budget->bytes();
+  EXPECT_GT(before, 0u);
+  Post(server, kTextPath, {{"prompt", "the"}, {"max_tokens", 9}});
+  EXPECT_GT(budget->bytes(), before);  // the caches, kept for reuse
+  absl::StatusOr<Server> limited =
+      Server::Create({.max_memory_bytes = uint64_t{1} << 30});
+  ASSERT_EQ(ErrorOf(limited), "OK");
+  EXPECT_EQ(ErrorOf(limited->Add({"toy", model, options})),
+            "the model 'toy' has a budget, but "
+            "max_memory_bytes is 1073741824, wanted 0");
+}
+
 TEST(Server, FailedModelsReturnMemory) {
   const Model model = Gemma3Toy();
   Server server = ServerOf(model);
