@@ -27,6 +27,7 @@
 #include "tools/python/binding/module.h"
 #include "tools/python/binding/tap.h"
 #include "tools/python/binding/text.h"
+#include "tools/python/binding/words.h"
 
 namespace gemma::python {
 namespace {
@@ -167,7 +168,12 @@ Answer Submit(const Bound<Engine>& self, const BoundModel& model,
   const std::shared_ptr<Model> held = model.get();
   Arguments arguments(options);
   Request request;
-  request.prompt = Tokens("the prompt", prompt);
+  Words words = ReadWords("the prompt", prompt);
+  if (HasRows(words)) {
+    request.words = std::move(words);
+  } else {
+    request.prompt.assign(words.tokens().begin(), words.tokens().end());
+  }
   request.options = ReadOptions(*held, arguments);
   arguments.Read("client", &request.client);
   AnswerWish wish = ReadWish(arguments, &request.options);

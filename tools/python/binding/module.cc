@@ -13,6 +13,7 @@ NB_MODULE(_core, m) {
   nanobind::set_leak_warnings(false);
   gemma::python::AddErrors(m);
   gemma::python::AddModel(m);
+  gemma::python::AddWords(m);
   gemma::python::AddAnswer(m);
   gemma::python::AddFeatures(m);
   gemma::python::AddTap(m);

@@ -12,6 +12,7 @@ namespace nb = nanobind;
 // Each adds the classes and functions of one file to the module.
 void AddErrors(nb::module_& m);
 void AddModel(nb::module_& m);
+void AddWords(nb::module_& m);
 void AddAnswer(nb::module_& m);
 void AddEngine(nb::module_& m);
 void AddServer(nb::module_& m);

@@ -26,6 +26,7 @@
 #include "tools/python/binding/module.h"
 #include "tools/python/binding/signals.h"
 #include "tools/python/binding/tap.h"
+#include "tools/python/binding/words.h"
 
 namespace gemma::python {
 namespace {
@@ -63,31 +64,31 @@ class BoundSession {
   }
 
   FloatArray Forward(const nb::object& tokens, size_t top_k) {
-    const TokenList all = ReadTokens("tokens", tokens);
+    const Words all = ReadWords("tokens", tokens);
     std::vector<float> logits = Compute(
         [&](Session& session,
             SignalCheck& signals) -> absl::StatusOr<std::vector<float>> {
-          const auto rest = AppendMost(session, all, signals);
+          if (HasRows(all)) return Copy(session.ForwardTop(all, top_k));
+          const auto rest = AppendMost(session, all.tokens(), signals);
           if (!rest.ok()) return rest.status();
-          const auto last = session.ForwardTop(*rest, top_k);
-          if (!last.ok()) return last.status();
-          return std::vector<float>(last->begin(), last->end());
+          return Copy(session.ForwardTop(*rest, top_k));
         });
     return Floats(std::move(logits));
   }
 
   FloatArray ForwardAll(const nb::object& tokens) {
-    const TokenList all = ReadTokens("tokens", tokens);
+    const Words all = ReadWords("tokens", tokens);
     std::vector<float> logits =
         Compute([&](Session& session, SignalCheck& signals) {
-          return LogitsOfAll(session, all, signals);
+          return HasRows(all) ? LogitsOfWords(session, all)
+                              : LogitsOfAll(session, all.tokens(), signals);
         });
     const size_t columns = all.empty() ? 0 : logits.size() / all.size();
     return Floats(std::move(logits), all.size(), columns);
   }
 
   void Append(const nb::object& tokens) {
-    const TokenList all = ReadTokens("tokens", tokens);
+    const Words all = ReadWords("tokens", tokens);
     Compute([&](Session& session, SignalCheck& signals) {
       return Done(
           session.Append(all, [&](size_t) { return !signals.Raised(); }));
@@ -260,9 +261,13 @@ class BoundSession {
     const absl::Status known =
         CheckTokens(tokens, session.model().config(), "tokens");
     if (!known.ok() || tokens.size() <= session.remaining()) return known;
+    return TooMany(session, tokens.size());
+  }
+
+  static absl::Status TooMany(const Session& session, size_t size) {
     return absl::OutOfRangeError(absl::StrCat(
-        tokens.size(), " tokens do not fit: the session has ",
-        session.position(), " of at most ", session.options().max_tokens));
+        size, " tokens do not fit: the session has ", session.position(),
+        " of at most ", session.options().max_tokens));
   }
 
   // Goes back after a failure.
@@ -287,6 +292,25 @@ class BoundSession {
         tokens.first(most), [&](size_t) { return !signals.Raised(); });
     if (status.ok() && !signals.Raised()) return tokens.subspan(most);
     return Undo(session, begin, status);
+  }
+
+  static absl::StatusOr<std::vector<float>> Copy(
+      const absl::StatusOr<absl::Span<float>>& logits) {
+    if (!logits.ok()) return logits.status();
+    return std::vector<float>(logits->begin(), logits->end());
+  }
+
+  // As LogitsOfAll, but signals wait: rows may have to stay in one pass.
+  static absl::StatusOr<std::vector<float>> LogitsOfWords(Session& session,
+                                                          const Words& words) {
+    if (words.size() > session.remaining())
+      return TooMany(session, words.size());
+    std::vector<float> logits(words.size() *
+                              session.model().config().vocab_size);
+    const absl::Status status =
+        session.ForwardAll(words, absl::MakeSpan(logits));
+    if (!status.ok()) return status;
+    return logits;
   }
 
   // Returns the logits [tokens, vocab_size]. If it fails, nothing has changed.
@@ -342,7 +366,8 @@ void AddSession(nb::module_& m) {
       m, "Session",
       "One sequence of tokens: its caches and its position.\n\n"
       "Use it from one thread at a time. A call that fails leaves the sequence "
-      "as it\nwas.")
+      "as it\nwas. What forward, forward_top, forward_all and append take as "
+      "tokens may have\nInputRows among them.")
       .def(nb::new_([](const BoundModel& model, size_t max_tokens,
                        const std::string& cache, size_t max_rollback,
                        size_t checkpoint_interval, size_t max_checkpoints) {
@@ -404,7 +429,7 @@ void AddSession(nb::module_& m) {
               return TokenList(s.tokens().begin(), s.tokens().end());
             });
           },
-          "The tokens so far, a list.")
+          "The tokens so far, a list; -1 for each row.")
       .def_prop_ro(
           "position",
           [](BoundSession& self) {

@@ -1,7 +1,8 @@
 """Runs Google's Gemma models on the CPU."""
 
-from libgemma._core import (ChoiceScore, Classifier, Embedder, Policy, Session, SparseAutoencoder,
-                            Steer, Tap, TapSite, __version__, forward_batch, shield_policies)
+from libgemma._core import (ChoiceScore, Classifier, Embedder, InputRows, Policy, Session,
+                            SparseAutoencoder, Steer, Tap, TapSite, __version__, forward_batch,
+                            shield_policies)
 from libgemma._errors import (DataLossError, FailedPreconditionError, GemmaError,
                               InvalidArgumentError, NotFoundError, OutOfRangeError,
                               PermissionDeniedError, ResourceExhaustedError, UnimplementedError)
@@ -26,6 +27,7 @@ __all__ = [
     "Embedder",
     "FailedPreconditionError",
     "GemmaError",
+    "InputRows",
     "InvalidArgumentError",
     "NotFoundError",
     "OutOfRangeError",

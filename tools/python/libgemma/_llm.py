@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import numbers
 import os
 import random
 import weakref
-from collections.abc import Set
 from typing import Any, Iterable, Mapping, Sequence, Union, overload
 
 from libgemma import _core
 from libgemma._errors import FailedPreconditionError, GemmaError, InvalidArgumentError
 from libgemma._forms import read_form, tools_text
 from libgemma._measure import MeasureMixin
-from libgemma._messages import is_chat, read_messages
+from libgemma._messages import is_chat, is_one, read_messages
 from libgemma._names import resolve
 from libgemma._openai import OpenAIMixin
 from libgemma._options import AnswerOptions, check_names, engine_options
@@ -52,17 +50,6 @@ def _close_all() -> None:
     for llm in list(_open):
         llm.close()
     _core.end_threads()
-
-
-def _is_one(prompts: Any) -> bool:
-    """Returns whether this is one prompt, not a list of them."""
-    if isinstance(prompts, str) or is_chat(prompts):
-        return True
-    if isinstance(prompts, Iterable) and not isinstance(prompts, (Mapping, Set, bytes, bytearray)):
-        first = next(iter(prompts), None) if isinstance(prompts, Sequence) else None
-        return hasattr(prompts, "dtype") or isinstance(first, numbers.Integral)
-    raise InvalidArgumentError(f"the prompt is {prompts!r:.100}, wanted a text, a list of tokens "
-                               "or a chat, or a list of them")
 
 
 class LLM(MeasureMixin, OpenAIMixin, TapsMixin):
@@ -298,7 +285,7 @@ class LLM(MeasureMixin, OpenAIMixin, TapsMixin):
         its error is raised and the other requests are cancelled.
         """
         check_names(options, "generate")
-        if _is_one(prompts):
+        if is_one(prompts):
             return self._answer_all([prompts], options, None)[0]
         return self._answer_all(list(prompts), options, progress)
 
@@ -374,7 +361,7 @@ class LLM(MeasureMixin, OpenAIMixin, TapsMixin):
     async def agenerate(self, prompts: Any, **options: "Unpack[AnswerOptions]") -> Any:
         """As generate, in an event loop. Cancelling the task cancels the requests."""
         check_names(options, "agenerate")
-        if _is_one(prompts):
+        if is_one(prompts):
             return await self._complete(prompts, options)
         free = asyncio.Semaphore(self._ahead())
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Mapping, Sequence
+import numbers
+from collections.abc import Set
+from typing import Any, Iterable, Mapping, Sequence
 
 from libgemma import _core
 from libgemma._errors import InvalidArgumentError
@@ -102,3 +104,14 @@ def read_messages(messages: Sequence[Mapping[str, Any]], system: str | None) -> 
     if messages[0].get("role") in ("system", "developer"):
         raise InvalidArgumentError("both the chat and the option 'system' have instructions")
     return [_core.Message("system", text=_text("system", system)), *read]
+
+
+def is_one(prompts: Any) -> bool:
+    """Returns whether this is one prompt, not a list of them."""
+    if isinstance(prompts, str) or is_chat(prompts):
+        return True
+    if isinstance(prompts, Iterable) and not isinstance(prompts, (Mapping, Set, bytes, bytearray)):
+        first = next(iter(prompts), None) if isinstance(prompts, Sequence) else None
+        return hasattr(prompts, "dtype") or isinstance(first, (numbers.Integral, _core.InputRows))
+    raise InvalidArgumentError(f"the prompt is {prompts!r:.100}, wanted a text, a list of tokens "
+                               "or a chat, or a list of them")
