@@ -65,7 +65,8 @@ ARROWS = [
     (r"ops/", r"(ops|compression|hwy)/"),
     *map(room_arrow, ROOMS),
     (INSIDERS, r"(gemma|src|ops|compression|tools)/"),
-    (r"tools/python/", r"(gemma|tools/python)/|tools/gemma/machine/model_json\.h"),
+    (r"tools/python/", r"(gemma|tools/python)/|tools/gemma/(io/errors|pull/resolve"
+                       r"|machine/(memory|model_json|summary))\.h"),
     (r"tools/gemma/io/", r"(gemma|src/(os|base)|tools/gemma/io)/"),
     (r"tools/", r"(gemma|src/(os|base)|tools)/"),
     (r"benchmarks/", r"(gemma|src|ops|compression|hwy|tests/support|benchmarks)/"),
@@ -223,6 +224,7 @@ def self_test():
         ("tools/python/binding/a.cc", '#include "gemma/serve.h"'),
         ("tools/python/binding/a.cc", '#include "tools/python/binding/a.h"'),
         ("tools/python/binding/a.cc", '#include "tools/gemma/machine/model_json.h"'),
+        ("tools/python/binding/a.cc", '#include "tools/gemma/pull/resolve.h"'),
         ("src/quantize/a.cc", '#include "src/model/a.h"'),
         ("src/classify/a.cc", '#include "src/session/a.h"'),
         ("tests/text/a_test.cc", "#include <sentencepiece_processor.h>"),

@@ -1,9 +1,7 @@
-"""LLM: its numbers are those of the command, its options, forms, errors and names."""
+"""LLM: its numbers are those of the command, its options, forms and errors."""
 import asyncio
 import io
 import json
-import os
-import pathlib
 import pickle
 import sys
 import tempfile
@@ -478,53 +476,6 @@ class Errors(unittest.TestCase):
                          lambda: llm.tokenize(5)):
                 with self.assertRaises((TypeError, ValueError)):
                     call()
-
-
-class Names(unittest.TestCase):
-
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.store = pathlib.Path(folder.name)
-        environment = mock.patch.dict(os.environ, {"GEMMA_MODELS": str(self.store)})
-        environment.start()
-        self.addCleanup(environment.stop)
-
-    def pull(self, name, complete=True, text=None):
-        (self.store / name).mkdir()
-        (self.store / name / "m.gguf").symlink_to(TUNED)
-        record = {"version": 1, "source": "s", "revision": "", "main_file": "m.gguf",
-                  "pulled_at": "", "complete": complete, "files": []}
-        (self.store / name / "gemma-pull.json").write_text(text or json.dumps(record))
-
-    def test_pulled_names_load(self):
-        self.pull("toy")
-        with load("toy") as llm:
-            self.assertEqual(llm.path, str(self.store / "toy" / "m.gguf"))
-            self.assertEqual(llm.name, "toy")
-            self.assertEqual(llm.__reduce__()[1][0], "toy")
-        self.assertEqual(run_json("toy", "Hi", "-n", 1)["model"], "toy")
-
-    def test_missing_names_have_cures(self):
-        for name in ("toy", "gemma-3-270m"):
-            with self.assertRaisesRegex(libgemma.NotFoundError, f"gemma pull {name}"):
-                load(name)
-        self.pull("half", complete=False)
-        with self.assertRaisesRegex(libgemma.FailedPreconditionError, "download is incomplete"):
-            load("half")
-        self.pull("broken", text="[]")
-        self.pull("odd", text='{"main_file": 5, "complete": true}')
-        for name in ("broken", "odd"):
-            with self.assertRaisesRegex(libgemma.DataLossError, "not a record"):
-                load(name)
-        with self.assertRaisesRegex(libgemma.InvalidArgumentError, "path is ''"):
-            load("")
-
-    def test_paths_come_first(self):
-        with self.assertRaisesRegex(libgemma.NotFoundError, "no/file.gguf"):
-            load("no/file.gguf")
-        with load(pathlib.Path(TUNED)) as llm:
-            self.assertEqual(llm.path, TUNED)
 
 
 if __name__ == "__main__":

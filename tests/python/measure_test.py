@@ -253,6 +253,13 @@ class ClassifyTest(CommandTest):
             with self.subTest(says), self.assertRaisesRegex(ValueError, says):
                 self.classify(*arguments, **options)
 
+    def test_progress_of_policies(self):
+        seen = []
+        self.classify(["a", "b"], ["hate", "sexual"],
+                      progress=lambda done, total: seen.append((done, total)))
+        self.assertEqual(seen[-1], (4, 4))
+        self.assertEqual(seen, sorted(seen))
+
     def test_progress_that_asks(self):
         for ask in (lambda *_: self.llm.classify("b", "hate"),
                     lambda *_: self.llm._classifier("hub").stats):

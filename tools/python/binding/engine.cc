@@ -271,6 +271,9 @@ EngineOptions ReadEngineOptions(Arguments& arguments) {
   arguments.Read("reuse_bytes", &engine.reuse_bytes);
   engine.grammar_bytes = std::min(engine.grammar_bytes, engine.reuse_bytes);
   arguments.Read("memory", &engine.max_bytes);
+  if (const nb::object budget = arguments.Take("budget"); budget.is_valid()) {
+    engine.budget = nb::cast<MemoryBudget>(budget);
+  }
   return engine;
 }
 
@@ -286,6 +289,16 @@ void AddEngine(nb::module_& m) {
           "text"_a, "Returns whether the set contains the text.")
       .def_prop_ro("bytes", &Grammar::bytes,
                    "The bytes of memory that the set takes.");
+  nb::class_<MemoryBudget>(m, "MemoryBudget",
+                           "A limit of memory that engines share.")
+      .def_static(
+          "create",
+          [](uint64_t max_bytes) {
+            return ValueOrThrow(MemoryBudget::Create(max_bytes));
+          },
+          "max_bytes"_a, "Returns a limit; 0: only counts.")
+      .def_prop_ro("bytes", &MemoryBudget::bytes,
+                   "The bytes that the engines hold.");
   nb::class_<Bound<Engine>>(m, "Engine", "Computes requests together.")
       .def_static("create", Create, "model"_a, "options"_a,
                   "Creates an engine, which shares the model.")

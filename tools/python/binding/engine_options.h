@@ -8,7 +8,7 @@
 
 namespace gemma::python {
 
-// Reads context, cache, sequences, reuse_bytes, memory, max_queued and
+// Reads context, cache, sequences, reuse_bytes, memory, budget, max_queued and
 // max_queued_per_client. Those that are missing have the library's defaults.
 // between_passes is Inbox::WakeAll.
 EngineOptions ReadEngineOptions(Arguments& arguments);

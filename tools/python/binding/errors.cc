@@ -2,7 +2,9 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gemma/error_reason.h"
+#include "tools/gemma/io/errors.h"
 #include "tools/python/binding/gil.h"
 #include "tools/python/binding/module.h"
 #include "tools/python/binding/text.h"
@@ -53,11 +55,14 @@ const char* ReasonName(ErrorReason reason) {
 
 // Sets Python's error. The classes are in Python, where they can be read.
 void SetError(const absl::Status& status) {
+  std::string message(status.message());
+  if (const std::string cure = tools::CureOf(status); !cure.empty()) {
+    absl::StrAppend(&message, "; ", cure);
+  }
   const nb::object error =
       nb::module_::import_("libgemma._errors")
           .attr("make_error")(Text(absl::StatusCodeToString(status.code())),
-                              Text(status.message()),
-                              ReasonName(ReasonOf(status)));
+                              Text(message), ReasonName(ReasonOf(status)));
   PyErr_SetObject(error.type().ptr(), error.ptr());
 }
 

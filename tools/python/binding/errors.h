@@ -11,7 +11,8 @@
 
 namespace gemma::python {
 
-// Becomes the class of libgemma/_errors.py for the status's code. Any thread
+// Becomes the class of libgemma/_errors.py for the status's code. The message
+// has the cure, if the status has one (tools/gemma/io/errors.h). Any thread
 // that Python called may throw it, with or without the GIL.
 class StatusError : public std::exception {
  public:

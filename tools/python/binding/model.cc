@@ -20,10 +20,13 @@
 #include "gemma/simd.h"
 #include "gemma/tool_calls.h"
 #include "gemma/weight_type.h"
+#include "tools/gemma/pull/resolve.h"
 #include "tools/python/binding/arguments.h"
 #include "tools/python/binding/bound.h"
+#include "tools/python/binding/engine_options.h"
 #include "tools/python/binding/errors.h"
 #include "tools/python/binding/gil.h"
+#include "tools/python/binding/memory.h"
 #include "tools/python/binding/module.h"
 #include "tools/python/binding/text.h"
 
@@ -119,12 +122,31 @@ LoadOptions ReadLoadOptions(Arguments& options) {
   return load;
 }
 
+// Makes loading stop if the model, and an engine with these options, do not fit
+// in memory.
+void CheckBeforeWeights(const std::string& name, const nb::dict& options,
+                        LoadOptions* load, MemoryLeft* left) {
+  Arguments arguments(options);
+  const EngineOptions engine = ReadEngineOptions(arguments);
+  const bool has_context = arguments.Take("context").is_valid();
+  arguments.RefuseOthers();
+  load->before_weights = [=](const Model& model) {
+    EngineOptions chosen = engine;
+    if (!has_context) chosen.max_tokens = DefaultContext(model);
+    return CheckMemory(model, name, chosen, left);
+  };
+}
+
 BoundModel Load(const nb::bytes& path, const nb::dict& options,
-                const nb::object& progress) {
+                const nb::object& progress, const nb::object& engine) {
   const std::string name(path.c_str(), path.size());
   Arguments arguments(options);
   LoadOptions load = ReadLoadOptions(arguments);
   arguments.RefuseOthers();
+  MemoryLeft left;
+  if (!engine.is_none()) {
+    CheckBeforeWeights(name, nb::cast<nb::dict>(engine), &load, &left);
+  }
   const size_t prefill_chunk = load.prefill_chunk;
   LoadWatcher watcher(progress.is_none() ? nb::object() : progress);
   load.progress = [&watcher](const LoadProgress& at) { return watcher(at); };
@@ -134,7 +156,15 @@ BoundModel Load(const nb::bytes& path, const nb::dict& options,
     model = Model::Load(name, std::move(load));
   }
   watcher.Rethrow();
-  return BoundModel(ValueOrThrow(*std::move(model)), prefill_chunk);
+  return BoundModel(ValueOrThrow(*std::move(model)), prefill_chunk,
+                    std::move(left));
+}
+
+nb::bytes Resolve(const nb::bytes& model) {
+  // In a chat: the path of a file that does not exist may have blanks.
+  const std::string path = ValueOrThrow(tools::ResolveModel(
+      std::string(model.c_str(), model.size()), /*in_chat=*/true));
+  return nb::bytes(path.data(), path.size());
 }
 
 // The tokenizer, valid as long as the model.
@@ -215,6 +245,8 @@ void AddConfig(nb::class_<BoundModel>& model) {
   add(
       "max_context", +[](const Model& m) { return m.config().max_context; },
       "The tokens of a sequence that the model was made for; 0: unknown.");
+  add("default_context", DefaultContext,
+      "The most tokens of a sequence if nobody chooses them.");
   add(
       "bos_token", +[](const Model& m) { return m.config().bos_token; },
       "The token that begins a text.");
@@ -311,7 +343,10 @@ void AddModel(nb::module_& m) {
   AddMessages(m);
   nb::class_<BoundModel> model(m, "Model", "A loaded model.");
   model.def_static("load", Load, "path"_a, "options"_a, "progress"_a.none(),
-                   "Loads a model; calls progress(done_bytes, total_bytes).");
+                   "engine"_a.none() = nb::none(),
+                   "Loads a model; calls progress(done_bytes, total_bytes). "
+                   "With the options of an engine, an error if the model and "
+                   "the engine do not fit in memory.");
   AddConfig(model);
   AddTokenizer(model);
   model
@@ -323,7 +358,19 @@ void AddModel(nb::module_& m) {
       .def("close", &BoundModel::Close, "Lets the model go.")
       .def_prop_ro("closed", &BoundModel::closed)
       .def_prop_ro("prefill_chunk", &BoundModel::prefill_chunk,
-                   "The most tokens of a sequence in one pass.");
+                   "The most tokens of a sequence in one pass.")
+      .def_prop_ro(
+          "bytes_left",
+          [](const BoundModel& self) { return self.left().bytes; },
+          "The bytes of memory that the model and its engine leave, or 2**64 - "
+          "1 if that is unknown.")
+      .def_prop_ro(
+          "memory_note",
+          [](const BoundModel& self) { return Text(self.left().note); },
+          "What is slow because memory is short, or ''.");
+  m.def("resolve_model", Resolve, "model"_a,
+        "Returns the path that a path or the name or source of a pulled model "
+        "means.");
   m.def(
       "cap_simd", [](const std::string& name) { ThrowIfError(CapSimd(name)); },
       "name"_a,

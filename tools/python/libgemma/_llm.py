@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import os
 import random
+import warnings
 import weakref
 from typing import Any, Iterable, Mapping, Sequence, Union, overload
 
@@ -16,7 +17,7 @@ from libgemma._measure import MeasureMixin
 from libgemma._messages import is_chat, is_one, read_messages
 from libgemma._names import resolve
 from libgemma._openai import OpenAIMixin
-from libgemma._options import AnswerOptions, check_names, engine_options
+from libgemma._options import AnswerOptions, check_names, engine_options, read_template
 from libgemma._progress import Progress, ProgressOption
 from libgemma._results import Completion, make_completion
 from libgemma._streams import AsyncStream, Stream, complete
@@ -34,7 +35,7 @@ Prompt = Union[str, Sequence[int], Chat]
 _AHEAD = 2
 _MAX_QUEUED = 1024  # the engine's default
 _MAX_COMPLETION_TOKENS = 256  # a base model often does not end its text
-_DEFAULT_CONTEXT = 4096
+_REUSE_BYTES = 1 << 30  # the engine's default
 
 _MODEL_OPTIONS = ("threads", "decode_threads", "activations", "deterministic", "prefill_chunk",
                   "adapters", "chat_template", "quantize", "recurrent_window")
@@ -59,8 +60,8 @@ class LLM(MeasureMixin, OpenAIMixin, TapsMixin):
     manager; `close` ends it. Pickling sends the path and the options, not the weights: the other
     process loads the same file. A process that was forked cannot use the LLM of its parent.
 
-    path: a GGUF file, a Hugging Face directory, a .sbs file of gemma.cpp, or the name of a model
-        that `gemma pull` fetched.
+    path: a GGUF file, a Hugging Face directory, a .sbs file of gemma.cpp, or the name or source
+        (OWNER/REPO:TYPE) of a model that `gemma pull` fetched.
     threads: that compute; 0: one for each core that this process may use.
     decode_threads: how many of them compute passes of up to 16 tokens; 0: all.
     context: the most tokens of a sequence, its answer included. None: 4096, or what the model was
@@ -75,8 +76,11 @@ class LLM(MeasureMixin, OpenAIMixin, TapsMixin):
         model's files, or Gemma's own if they make the same tokens.
     quantize: the type that weights are converted to while loading, such as "q4"; None: none.
     recurrent_window: the attention window of RecurrentGemma, "deepmind" or "transformers".
-    reuse_bytes: the most bytes kept for prompts with the same beginning; None: 2**30.
+    reuse_bytes: the most bytes kept for prompts with the same beginning; None: 2**30, or what the
+        machine has left.
     memory: the most bytes of all caches together; None: no limit.
+    ignore_memory: loads also what does not fit in the memory that is left. Else that is an error,
+        before weights are read: ResourceExhaustedError, with the numbers and what would fit.
     max_queued: the most requests that wait; None: 1024.
     simd: makes the whole process compute as on a CPU with fewer instructions, such as "avx2".
     progress: True shows how far loading is, with tqdm if it is installed. A function is called with
@@ -91,8 +95,8 @@ class LLM(MeasureMixin, OpenAIMixin, TapsMixin):
                  adapters: Sequence[Any] = (), chat_template: str | os.PathLike[str] | None = None,
                  quantize: str | None = None, recurrent_window: str = "deepmind",
                  reuse_bytes: int | None = None, memory: int | None = None,
-                 max_queued: int | None = None, simd: str | None = None,
-                 progress: ProgressOption = None,
+                 ignore_memory: bool = False, max_queued: int | None = None,
+                 simd: str | None = None, progress: ProgressOption = None,
                  autoencoders: Mapping[str, str | os.PathLike[str]] | None = None):
         self.name = os.fsdecode(path)
         self.path = resolve(self.name)
@@ -103,9 +107,10 @@ class LLM(MeasureMixin, OpenAIMixin, TapsMixin):
             "sequences": sequences, "cache": cache, "activations": activations,
             "deterministic": deterministic, "prefill_chunk": prefill_chunk,
             "adapters": [(os.path.abspath(file), scale) for file, scale in pairs],
-            "chat_template": _template(chat_template),
+            "chat_template": read_template(chat_template),
             "quantize": quantize, "recurrent_window": recurrent_window, "reuse_bytes": reuse_bytes,
-            "memory": memory, "max_queued": max_queued, "simd": simd,
+            "memory": memory, "ignore_memory": ignore_memory, "max_queued": max_queued,
+            "simd": simd,
             "autoencoders": {name: os.path.abspath(file)
                              for name, file in (autoencoders or {}).items()},
         }
@@ -114,7 +119,11 @@ class LLM(MeasureMixin, OpenAIMixin, TapsMixin):
             _core.cap_simd(simd)
         with Progress(progress, "loading", "B") as shown:
             self._model = _core.Model.load(os.fsencode(self.path), self._chosen(_MODEL_OPTIONS),
-                                           shown.function)
+                                           shown.function, None if ignore_memory else
+                                           self._chosen(_ENGINE_OPTIONS))
+        if self._model.memory_note:
+            warnings.warn(str(self._model.memory_note), stacklevel=2)
+        self._budget = _core.MemoryBudget.create(memory) if memory else None
         self._made_engine: _core.Engine | GemmaError = self._make_engine()
         self._random = random.SystemRandom()
         _open.add(self)
@@ -123,11 +132,14 @@ class LLM(MeasureMixin, OpenAIMixin, TapsMixin):
         return {name: self._options[name] for name in names}
 
     def _engine_options(self) -> dict[str, Any]:
-        """Returns the options of the engine, for Engine.create."""
+        """Returns the options of the engine, for Engine.create. All engines of this LLM share one
+        budget."""
         options = self._chosen(_ENGINE_OPTIONS)
         if options["context"] is None:
-            made_for = self._model.max_context or _DEFAULT_CONTEXT
-            options["context"] = min(_DEFAULT_CONTEXT, made_for)
+            options["context"] = self._model.default_context
+        if options["reuse_bytes"] is None:
+            options["reuse_bytes"] = min(_REUSE_BYTES, self._model.bytes_left)
+        options["budget"] = self._budget
         return options
 
     def _make_engine(self) -> _core.Engine | GemmaError:
@@ -192,12 +204,13 @@ class LLM(MeasureMixin, OpenAIMixin, TapsMixin):
 
     def detokenize(self, tokens: Sequence[int]) -> str:
         """Returns the text of tokens. Control tokens have no text."""
-        return self._model.detokenize(tokens)
+        return str(self._model.detokenize(tokens))
 
     def tokens(self, prompt: Prompt, **options: "Unpack[AnswerOptions]") -> list[int]:
         """Returns the tokens that the model reads for a prompt with these options."""
         check_names(options, "tokens")
-        return self._read_prompt(prompt, options)[0]
+        tokens: list[int] = self._read_prompt(prompt, options)[0]
+        return tokens
 
     def _has_turns(self, options: Mapping[str, Any]) -> bool:
         """Returns whether a text is a turn of a chat."""
@@ -209,7 +222,8 @@ class LLM(MeasureMixin, OpenAIMixin, TapsMixin):
     def _read_prompt(self, prompt: Prompt, options: Mapping[str, Any]) -> tuple[Any, bool]:
         """Returns the prompt's tokens, and whether they are a chat."""
         if is_chat(prompt):
-            return self._read_chat(prompt, options), True
+            chat: Any = prompt
+            return self._read_chat(chat, options), True
         if isinstance(prompt, str) and self._has_turns(options):
             if not prompt.strip():
                 raise InvalidArgumentError("the prompt is empty, wanted a text for the chat turn")
@@ -277,7 +291,8 @@ class LLM(MeasureMixin, OpenAIMixin, TapsMixin):
 
         prompts: a text, a list of tokens or a chat, for a Completion; or a list of these, for a
             list of Completions in the same order. A text is a turn of a chat for a model that was
-            tuned to chat, and the beginning of a text for others. Tokens are read as they are.
+            tuned to chat, and the beginning of a text for others. Tokens are read as they are;
+            InputRows may be among them.
         progress: as for LLM; counts the prompts of a list.
         options: see AnswerOptions. All prompts have the same; without a seed, each draws its own.
 
@@ -310,9 +325,10 @@ class LLM(MeasureMixin, OpenAIMixin, TapsMixin):
 
     def _ahead(self) -> int:
         """Returns how many requests of a list the engine has at once."""
-        most = self._options["max_queued"]
-        most = _MAX_QUEUED if most is None else most
-        return max(1, min(_AHEAD * self._options["sequences"], most))
+        chosen: int | None = self._options["max_queued"]
+        most = _MAX_QUEUED if chosen is None else chosen
+        sequences: int = self._options["sequences"]
+        return max(1, min(_AHEAD * sequences, most))
 
     def _answer_all(self, prompts: Sequence[Prompt], options: Mapping[str, Any],
                     progress: ProgressOption) -> list[Completion]:
@@ -378,15 +394,6 @@ class LLM(MeasureMixin, OpenAIMixin, TapsMixin):
 
     async def _complete(self, prompt: Prompt, options: Mapping[str, Any]) -> Completion:
         return await complete(lambda inbox, tag: self._submit(prompt, options, inbox, tag, False))
-
-
-def _template(template: str | os.PathLike[str] | None) -> str | None:
-    """Returns a word, or the path of a file, which comes first."""
-    if template is None:
-        return None
-    if template == "":
-        raise InvalidArgumentError("chat_template is '', wanted a file, 'file', 'gemma' or 'none'")
-    return os.path.abspath(template) if os.path.exists(template) else os.fspath(template)
 
 
 def _load(path: str, options: dict[str, Any]) -> LLM:

@@ -9,6 +9,7 @@ from typing import Any, Iterable, Mapping, Sequence, Union, overload
 import numpy as np
 
 from libgemma import _core
+from libgemma._base import Base
 from libgemma._errors import InvalidArgumentError
 from libgemma._options import check_names
 from libgemma._progress import Progress, ProgressOption
@@ -40,7 +41,7 @@ def read_policies(policies: Any) -> list[_core.Policy]:
             return _core.parse_policies(file.read(), os.fspath(policies))
     if isinstance(policies, (str, _core.Policy)):
         policies = [policies]
-    found = []
+    found: list[_core.Policy] = []
     for policy in policies:
         if isinstance(policy, str) and policy in known:
             policy = known[policy]
@@ -55,11 +56,8 @@ def read_policies(policies: Any) -> list[_core.Policy]:
     return found
 
 
-class MeasureMixin:
+class MeasureMixin(Base):
     """The part of LLM that measures."""
-
-    _model: _core.Model
-    _options: dict[str, Any]
 
     def _text_tokens(self, text: Text, parse_control: bool = False) -> Any:
         """Returns the tokens of a text with BOS, and lists of tokens as they are."""
@@ -96,7 +94,7 @@ class MeasureMixin:
         tokens = self._text_tokens(text, parse_control)
         logprobs, others = _core.score_tokens(self._model, tokens, alternatives=alternatives,
                                               cache=self._options["cache"])
-        piece = self._model.piece
+        piece: Any = self._model.piece
         return [TokenLogprob(int(token), piece(int(token)), logprob,
                              [TokenProbability(other, piece(other), of) for other, of in at])
                 for token, logprob, at in zip(tokens, logprobs, others)]
@@ -162,7 +160,7 @@ class MeasureMixin:
         if dimensions is not None and dimensions < 1:
             raise InvalidArgumentError(f"dimensions is {dimensions!r}, wanted 1 or more, or None")
         one = isinstance(texts, str)
-        all_texts = [texts] if one else list(texts)
+        all_texts: list[Any] = [texts] if one else list(texts)
         embedder = self._embedder()
         if not embedder.has_dense_layers:
             warnings.warn(f"{self.name}: has no dense layers: compare its vectors only with each "
@@ -176,7 +174,8 @@ class MeasureMixin:
         if cut:
             warnings.warn(f"{len(cut)} of {len(all_texts)} texts had more than "
                           f"{embedder.max_tokens} tokens and were cut: {_told(cut)}", stacklevel=2)
-        return vectors[0] if one else vectors
+        found: np.ndarray = vectors[0] if one else vectors
+        return found
 
     # Policies.
 
@@ -185,7 +184,8 @@ class MeasureMixin:
         self.__dict__.pop("_bound_classifiers", None)
 
     def _classifier(self, wording: str) -> _core.Classifier:
-        classifiers = self.__dict__.setdefault("_bound_classifiers", {})
+        classifiers: dict[str, _core.Classifier] = self.__dict__.setdefault("_bound_classifiers",
+                                                                            {})
         if wording not in classifiers:
             most = min(_SHIELD_TOKENS, self._model.max_context or _SHIELD_TOKENS)
             classifiers[wording] = _core.Classifier(
@@ -194,8 +194,9 @@ class MeasureMixin:
         return classifiers[wording]
 
     @overload
-    def classify(self, texts: ClassifiedText, policies: Any = None, *, wording: str = "hub",
-                 progress: ProgressOption = None) -> dict[str, float]: ...
+    def classify(  # type: ignore[overload-overlap]  # a text is a list of texts, too
+            self, texts: ClassifiedText, policies: Any = None, *, wording: str = "hub",
+            progress: ProgressOption = None) -> dict[str, float]: ...
 
     @overload
     def classify(self, texts: Sequence[ClassifiedText], policies: Any = None, *,
@@ -226,6 +227,8 @@ class MeasureMixin:
         classifier = self._classifier(wording)
         with Progress(progress, "classifying", "prompts") as shown:
             rows = classifier.classify(pairs, wanted, shown.function)
+            if shown.function is not None:
+                shown.function(len(pairs) * len(wanted), len(pairs) * len(wanted))
         mass = classifier.stats["answer_mass"]
         if mass < 0.5:
             # A new one has not seen these texts, so that later calls tell of theirs.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from typing import Any, Callable, Mapping, Sequence, TypedDict, Union
 
 from libgemma._errors import InvalidArgumentError
@@ -71,3 +72,12 @@ def check_names(options: Mapping[str, Any], function: str) -> None:
 def engine_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Returns those options that the engine reads."""
     return {name: value for name, value in options.items() if name not in PROMPT_OPTIONS}
+
+
+def read_template(template: str | os.PathLike[str] | None) -> str | None:
+    """Returns a word, or the path of a file, which comes first."""
+    if template is None:
+        return None
+    if template == "":
+        raise InvalidArgumentError("chat_template is '', wanted a file, 'file', 'gemma' or 'none'")
+    return os.path.abspath(template) if os.path.exists(template) else os.fspath(template)

@@ -1,12 +1,24 @@
 """The protocol core of the server, with its models, in this process."""
 
+from __future__ import annotations
+
 import os
 import re
 import threading
+from typing import Any, Union
 
 from libgemma import _core
 from libgemma._errors import FailedPreconditionError, InvalidArgumentError
 from libgemma._measure import read_policies
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from libgemma._llm import LLM
+
+ServedModel = Union["LLM", str, "os.PathLike[str]"]
+ServedModels = Union[ServedModel, dict[str, ServedModel]]
+# A pair has the name of a guard.
+Guard = Union[ServedModel, tuple[str, ServedModel], None]
 
 
 class Serving:
@@ -24,8 +36,10 @@ class Serving:
         options of LLM for models that are paths.
     """
 
-    def __init__(self, model, *, guard=None, name=None, timeout=0, max_queued=256,
-                 max_queued_per_client=None, max_memory=0, **options):
+    def __init__(self, model: ServedModels, *, guard: Guard = None, name: str | None = None,
+                 timeout: float = 0, max_queued: int = 256,
+                 max_queued_per_client: int | None = None, max_memory: int = 0, **options: Any):
+        models: list[tuple[str | None, ServedModel, bool]]
         if isinstance(model, dict):
             if name is not None:
                 raise TypeError("name is for one model, and the dictionary has names")
@@ -38,25 +52,26 @@ class Serving:
         server = {each: options.pop(each) for each in list(options) if each in _SERVER_OPTIONS}
         if options and not any(_is_path(value) for _, value, _ in models):
             raise TypeError(f"{next(iter(options))} is an option of LLM, and the models are loaded")
-        self._models = models
+        self._models: Any = models
         self._load_options = options
         self._queue = {"max_queued": max_queued, "max_queued_per_client":
                        max(1, max_queued // 2) if max_queued_per_client is None
                        else max_queued_per_client}
         self._server_options = {**server, "max_seconds": timeout, "max_memory_bytes": max_memory}
-        self._made = None  # made at first use, in a process that may be a fork of this one
-        self._loaded = []  # models that this object loaded
+        # Made at first use, in a process that may be a fork of this one.
+        self._made: _core.Server | None = None
+        self._loaded: list[LLM] = []  # models that this object loaded
         self._closed = False
         self._lock = threading.Lock()
 
     @property
-    def _server(self):
+    def _server(self) -> _core.Server:
         with self._lock:
             if self._made is None:
                 self._made = _core.Server.create(self._server_options)
             return self._made
 
-    def open(self):
+    def open(self) -> None:
         """Loads the models and makes the server ready."""
         for name, model, moderates in self._models:
             llm = self._load(model, moderates) if _is_path(model) else model
@@ -64,11 +79,13 @@ class Serving:
                 _check_guard(llm)
             autoencoders = [(each, llm.autoencoders[each]) for each in llm._options["autoencoders"]]
             engine = {**llm._engine_options(), **self._queue}
+            if self._server_options["max_memory_bytes"]:
+                del engine["budget"]  # the server has one for all models
             self._server.add(name or name_of(llm), llm._model, engine, moderates=moderates,
                              autoencoders=autoencoders)
         self._server.open()
 
-    def _load(self, path, moderates):
+    def _load(self, path: str | os.PathLike[str], moderates: bool) -> LLM:
         from libgemma import LLM  # it uses this module
         options = {name: value for name, value in self._load_options.items()
                    if not moderates or name not in _OF_ANSWERS}
@@ -80,15 +97,15 @@ class Serving:
         llm.close()
         raise FailedPreconditionError("the server was closed while it loaded its models")
 
-    def handle(self, *arguments):
+    def handle(self, *arguments: Any) -> _core.Exchange:
         """Begins a request; see _core.Server.handle."""
         return self._server.handle(*arguments)
 
-    def drain(self):
+    def drain(self) -> None:
         """From now on, refuses new requests of models. Those that run go on."""
         self._server.drain()
 
-    def close(self):
+    def close(self) -> None:
         """Ends all requests, and closes the models that were loaded here."""
         with self._lock:
             self._closed = True  # a model that is loading now will not stay
@@ -104,7 +121,7 @@ _SERVER_OPTIONS = ("max_body_bytes", "max_waiting_bytes", "max_stream_bytes", "m
 _OF_ANSWERS = ("adapters", "chat_template", "autoencoders")  # options that no guard has
 
 
-def _check_guard(llm):
+def _check_guard(llm: LLM) -> None:
     """Raises InvalidArgumentError if a guard is not a ShieldGemma."""
     llm._check_open()
     classifier = llm._classifier("hub")
@@ -116,11 +133,11 @@ def _check_guard(llm):
                                    f"a probability of {mass:.2f} together")
 
 
-def _is_path(model):
+def _is_path(model: Any) -> bool:
     return isinstance(model, (str, os.PathLike))
 
 
-def name_of(llm):
+def name_of(llm: LLM) -> str:
     """Returns a pulled model's name, or a file's without its ending and the number of a part."""
     if llm.path != llm.name:
         return llm.name

@@ -8,6 +8,7 @@ from typing import Any, Callable, Mapping, NamedTuple, Sequence
 import numpy as np
 
 from libgemma import _core
+from libgemma._base import Base
 from libgemma._errors import InvalidArgumentError
 from libgemma._measure import Text
 
@@ -33,11 +34,8 @@ def load_autoencoder(name: str | os.PathLike[str], weights: str = "bfloat16",
     return _core.SparseAutoencoder(path, site, weights=weights, threads=threads)
 
 
-class TapsMixin:
+class TapsMixin(Base):
     """The part of LLM with sessions, taps and features."""
-
-    _model: _core.Model
-    _options: dict[str, Any]
 
     @property
     def num_layers(self) -> int:
@@ -132,7 +130,7 @@ class TapsMixin:
                                               for name in names}
         inner = self._make_tap(steer, tap)
 
-        def keep(site, activations):
+        def keep(site: _core.TapSite, activations: np.ndarray) -> None:
             if site.name in found:
                 found[site.name].append(activations)
 
@@ -190,7 +188,7 @@ class TapsMixin:
         found = _core.features(self._model, tokens, wanted, top=top, wanted=list(features),
                                steer=[steer] if isinstance(steer, _core.Steer) else list(steer),
                                cache=self._options["cache"])
-        pieces = [self._model.piece(int(token)) for token in tokens]
+        pieces = [str(self._model.piece(int(token))) for token in tokens]
         results = [[TokenFeatures(int(token), piece, indices, values)
                     for token, piece, (indices, values) in zip(tokens, pieces, rows)]
                    for rows in found]

@@ -1,0 +1,131 @@
+"""Names of models, and the memory that they need before they are loaded."""
+import json
+import os
+import pathlib
+import tempfile
+import unittest
+from unittest import mock
+
+from command import gemma
+from toys import TUNED, load, run_json
+
+import libgemma
+
+
+class Names(unittest.TestCase):
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.store = pathlib.Path(folder.name)
+        environment = mock.patch.dict(os.environ, {"GEMMA_MODELS": str(self.store)})
+        environment.start()
+        self.addCleanup(environment.stop)
+
+    def pull(self, name, complete=True, text=None, source="s"):
+        (self.store / name).mkdir()
+        (self.store / name / "m.gguf").symlink_to(TUNED)
+        record = {"version": 1, "source": source, "revision": "", "main_file": "m.gguf",
+                  "pulled_at": "", "complete": complete, "files": []}
+        (self.store / name / "gemma-pull.json").write_text(text or json.dumps(record))
+
+    def words_of_command(self, name):
+        """Returns the cause and the cure that `gemma run NAME` prints."""
+        result = gemma("run", name, "-n", 1, "--", "Hi")
+        self.assertNotEqual(result.returncode, 0, result)
+        return "; ".join(line.removeprefix("gemma: ") for line in result.stderr.decode().splitlines())
+
+    def test_pulled_names_load(self):
+        self.pull("toy")
+        with load("toy") as llm:
+            self.assertEqual(llm.path, str(self.store / "toy" / "m.gguf"))
+            self.assertEqual(llm.name, "toy")
+            self.assertEqual(llm.__reduce__()[1][0], "toy")
+        self.assertEqual(run_json("toy", "Hi", "-n", 1)["model"], "toy")
+
+    def test_sources_load(self):
+        self.pull("toy-q4_0", source="hf://owner/toy-GGUF:Q4_0")
+        for name in ("owner/toy-GGUF:q4_0", "hf://owner/toy-GGUF:Q4_0"):
+            with load(name) as llm:
+                self.assertEqual(llm.path, str(self.store / "toy-q4_0" / "m.gguf"))
+                self.assertEqual(llm.__reduce__()[1][0], name)
+        with self.assertRaisesRegex(libgemma.NotFoundError, "toy-q4_0 is pulled from the same"):
+            load("owner/toy-GGUF:q8_0")
+
+    def test_missing_names_have_cures(self):
+        self.pull("half", complete=False)
+        self.pull("broken", text="[]")
+        self.pull("odd", text='{"main_file": 5, "complete": true}')
+        for name, error in (("toy", libgemma.NotFoundError),
+                            ("gemma-3-270m", libgemma.NotFoundError),
+                            ("gema-3-270m", libgemma.NotFoundError),
+                            ("gemma-3-270m.gguf", libgemma.NotFoundError),
+                            ("owner/toy-GGUF:q4_0", libgemma.NotFoundError),
+                            ("hf://owner/toy", libgemma.NotFoundError),
+                            ("https://localhost/m.gguf", libgemma.NotFoundError),
+                            ("half", libgemma.FailedPreconditionError),
+                            ("broken", libgemma.GemmaError), ("odd", libgemma.GemmaError)):
+            with self.subTest(name):
+                with self.assertRaises(error) as raised:
+                    load(name)
+                self.assertEqual(str(raised.exception), self.words_of_command(name))
+        with self.assertRaisesRegex(libgemma.InvalidArgumentError, "path is ''"):
+            load("")
+
+    def test_paths_come_first(self):
+        with self.assertRaisesRegex(libgemma.NotFoundError, "no/file.gguf"):
+            load("no/file.gguf")
+        with load(pathlib.Path(TUNED)) as llm:
+            self.assertEqual(llm.path, TUNED)
+
+
+class Memory(unittest.TestCase):
+
+    def test_too_much_is_refused(self):
+        with self.assertRaisesRegex(
+                libgemma.ResourceExhaustedError,
+                r"needs .* more memory \(.*cache .* for 8 contexts of 1099511627776, .*\), but the "
+                r"(machine|control group) has .* left; context=\d+ fits; "
+                r"ignore_memory=True tries anyway$"):
+            load(context=1 << 40)
+        with self.assertRaisesRegex(libgemma.ResourceExhaustedError, "for a context .*; context="):
+            load(context=1 << 40, sequences=1)
+
+    def test_nothing_is_read_before(self):
+        calls = []
+        with self.assertRaises(libgemma.ResourceExhaustedError):
+            load(context=1 << 40, progress=lambda done, total: calls.append(done))
+        self.assertEqual(calls, [])
+
+    def test_ignored_memory_may_run_out(self):
+        with self.assertRaises(libgemma.GemmaError) as raised:
+            load(context=1 << 40, ignore_memory=True)
+        self.assertNotIn("ignore_memory", str(raised.exception))
+        with load(ignore_memory=True) as llm:
+            self.assertTrue(llm.generate("Hi", max_tokens=1).tokens)
+
+    def test_limits_make_it_fit(self):
+        with load(context=4096, sequences=1024, memory=1 << 28) as llm:
+            self.assertTrue(llm.generate("Hi", max_tokens=1).tokens)
+
+    def test_engines_share_the_limit(self):
+        with load(memory=1 << 28, reuse_bytes=0) as llm:
+            llm.generate("Hi", max_tokens=1)
+            one = llm._budget.bytes
+            self.assertGreater(one, 0)
+            chat = [{"role": "user", "content": "Hi"}]
+            llm.create_chat_completion(chat, max_tokens=1)
+            self.assertEqual(llm._budget.bytes, 2 * one)
+            with self.assertRaises(libgemma.InvalidArgumentError):
+                load(memory=one // 2).close()
+
+    def test_kept_bytes_have_room(self):
+        with load(reuse_bytes=None) as llm:
+            left = llm._model.bytes_left
+            self.assertEqual(llm._engine_options()["reuse_bytes"], min(left, 1 << 30))
+        with load(reuse_bytes=None, ignore_memory=True) as llm:
+            self.assertEqual(llm._engine_options()["reuse_bytes"], 1 << 30)
+
+
+if __name__ == "__main__":
+    unittest.main()
