@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """The class with the common calls of llama_cpp.Llama."""
+import pickle
 import unittest
 import warnings
+
+import numpy as np
 
 import libgemma
 from libgemma.llama import Llama
@@ -78,6 +81,58 @@ class LlamaTest(unittest.TestCase):
         self.assertIn(self.llama.token_eos(), self.llm._model.stop_tokens)
         with Llama(TOY, n_ctx=0, n_threads=1) as llama:
             self.assertEqual(llama.n_ctx(), self.llm._model.max_context)
+
+    def test_eval_equals_logits(self):
+        tokens = self.llama.tokenize(b"the cat and the cat")
+        wanted = self.llm.logits(tokens)
+        with Llama(TOY, n_ctx=256, n_threads=1, logits_all=True) as llama:
+            llama.eval(tokens[:3])
+            llama.eval(tokens[3:])
+            self.assertEqual(llama.n_tokens, len(tokens))
+            self.assertEqual(list(llama.eval_tokens), tokens)
+            self.assertEqual(llama.input_ids.tolist(), tokens)
+            np.testing.assert_array_equal(llama.scores, wanted)
+            self.assertEqual(list(llama.eval_logits), wanted.tolist())
+        self.llama.eval(tokens)
+        np.testing.assert_array_equal(self.llama.scores, wanted[-1:])
+        self.llama("the", max_tokens=3)
+        self.assertEqual(self.llama.n_tokens, len(tokens))
+        self.llama.reset()
+        self.assertEqual((self.llama.n_tokens, len(self.llama.scores)), (0, 0))
+        self.llama.eval(tokens[:2])
+        np.testing.assert_array_equal(self.llama.scores, wanted[1:2])
+        self.llama.reset()
+
+    def test_states_go_on(self):
+        tokens = self.llama.tokenize(b"the cat and the cat")
+        self.llama.reset()
+        self.llama.eval(tokens[:3])
+        state = pickle.loads(pickle.dumps(self.llama.save_state()))
+        self.assertEqual((state.n_tokens, state.llama_state_size), (3, len(state.llama_state)))
+        scores = self.llama.scores
+        with Llama(TOY, n_ctx=256, n_threads=1) as other:
+            other.load_state(state)
+            self.assertEqual(other.n_tokens, 3)
+            np.testing.assert_array_equal(other.scores, scores)
+            other.eval(tokens[3:])
+            np.testing.assert_array_equal(other.scores, self.llm.logits(tokens)[-1:])
+        with Llama(TOY, n_ctx=128, n_threads=1) as other:
+            with self.assertRaisesRegex(libgemma.InvalidArgumentError, "n_ctx 256, wanted 128"):
+                other.load_state(state)
+        with Llama(TOY, n_ctx=256, n_threads=1, logits_all=True) as other:
+            with self.assertRaisesRegex(libgemma.InvalidArgumentError, "logits_all"):
+                other.load_state(state)
+        state.llama_state = state.llama_state[:-1]
+        with self.assertRaises(libgemma.GemmaError):
+            self.llama.load_state(state)
+        self.assertEqual(self.llama.n_tokens, 3)
+        self.llama.reset()
+
+    def test_undone_calls(self):
+        for name in ("sample", "generate"):
+            with self.assertRaisesRegex(libgemma.UnimplementedError, name):
+                getattr(self.llama, name)([2, 3], temp=0.5)
+        self.llama.set_cache(None)
 
     def test_embeddings(self):
         with Llama(EMBEDDER, n_threads=1, embedding=True) as llama, \
