@@ -1,7 +1,8 @@
 """Runs Google's Gemma models on the CPU."""
 
+from libgemma import _core
 from libgemma._core import (ChoiceScore, Classifier, Embedder, InputRows, Policy, Session,
-                            SparseAutoencoder, Steer, Tap, TapSite, __version__, forward_batch,
+                            SparseAutoencoder, Steer, Tap, TapSite, forward_batch,
                             shield_policies)
 from libgemma._errors import (DataLossError, FailedPreconditionError, GemmaError,
                               InvalidArgumentError, NotFoundError, OutOfRangeError,
@@ -14,6 +15,8 @@ from libgemma._results import (Completion, Piece, Times, TokenLogprob, TokenProb
 from libgemma._streams import AsyncStream, Stream
 from libgemma.llama import Llama
 from libgemma._taps import TokenFeatures, load_autoencoder
+
+__version__: str = getattr(_core, "__version__")  # which the stub does not have
 
 __all__ = [
     "LLM",

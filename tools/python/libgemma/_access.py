@@ -3,10 +3,21 @@
 Texts of headers stand for bytes, as in Latin-1.
 """
 
+from __future__ import annotations
+
 import hashlib
 import hmac
 import ipaddress
+import os
 import re
+from typing import Any, Awaitable, Callable, Iterable, MutableMapping, Union
+
+# As the ASGI specification has them.
+Headers = list[tuple[bytes, bytes]]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 _PUBLIC = ("/health", "/v1/health", "/ready")  # everybody may know whether a server is ready
 
@@ -16,14 +27,15 @@ _BLANKS = " \t\n\v\f\r"
 class Problem(Exception):
     """Why a request is refused: an HTTP status, a message and a word for programs."""
 
-    def __init__(self, status, message, code=None, retry_seconds=0):
+    def __init__(self, status: int, message: str, code: str | None = None,
+                 retry_seconds: int = 0) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.code = code
         self.retry_seconds = retry_seconds
 
-    def headers(self):
+    def headers(self) -> Headers:
         headers = [(b"content-type", b"application/json")]
         if self.status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
@@ -31,13 +43,13 @@ class Problem(Exception):
             headers.append((b"retry-after", str(self.retry_seconds).encode()))
         return headers
 
-    def error(self):
+    def error(self) -> dict[str, Any]:
         """Returns the body of the response, as a dictionary in the form of OpenAI's errors."""
         kind = "invalid_request_error" if self.status < 500 else "server_error"
         return {"error": {"message": self.message, "type": kind, "param": None, "code": self.code}}
 
 
-def read_keys(path):
+def read_keys(path: str | os.PathLike[str]) -> list[str]:
     """Returns the keys of a file, one a line.
 
     Blanks around a key, empty lines and lines that begin with "#" do not count. ValueError if the
@@ -54,21 +66,21 @@ def read_keys(path):
     return [key.decode() for key in keys]
 
 
-def _digest(key):
+def _digest(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()
 
 
-def _as_header(text):
+def _as_header(text: str) -> str:
     """Returns the text as a header has it."""
     return text.encode().decode("latin-1")
 
 
-def _lower(text):
+def _lower(text: str) -> str:
     """Returns the text of a header with small letters, of those of ASCII."""
     return text.encode("latin-1").lower().decode("latin-1")
 
 
-def _address(name):
+def _address(name: str) -> _Address | None:
     """Returns the IP address that a text is, or None."""
     try:
         return None if "%" in name else ipaddress.ip_address(name)
@@ -76,7 +88,7 @@ def _address(name):
         return None
 
 
-def _host_name(host):
+def _host_name(host: str) -> str:
     """Returns "localhost" of "localhost:8080", "::1" of "[::1]:8080"; "" if the text is neither."""
     match = re.fullmatch(r"(?:\[([^\]]*)\]|((?!\[)[^:]*))(?::[0-9]*)?", host)
     if not match:
@@ -85,12 +97,12 @@ def _host_name(host):
     return _lower(name.removesuffix("."))
 
 
-def _peer(scope):
+def _peer(scope: Scope) -> str | None:
     """Returns the address that a request comes from; None for a Unix socket; "unknown" if the
     server does not tell."""
     client = scope.get("client")
     if client and client[0]:
-        return client[0]
+        return str(client[0])
     server = scope.get("server")
     return None if server and server[1] is None else "unknown"  # a Unix socket has no port
 
@@ -103,14 +115,15 @@ class Request:
     `headers` are pairs of bytes, with names in lower case.
     """
 
-    def __init__(self, scope):
-        self.method = scope["method"].upper()
-        self.headers = [(bytes(name).lower(), bytes(value)) for name, value in scope["headers"]]
-        self.version = scope.get("http_version", "1.1")
+    def __init__(self, scope: Scope) -> None:
+        self.method: str = scope["method"].upper()
+        self.headers: Headers = [(bytes(name).lower(), bytes(value))
+                                 for name, value in scope["headers"]]
+        self.version: str = scope.get("http_version", "1.1")
         self.peer = _peer(scope)
-        path = scope.get("raw_path") or scope["path"].encode()
+        path: bytes = scope.get("raw_path") or scope["path"].encode()
         path = path.partition(b"?")[0]
-        query = scope.get("query_string", b"")
+        query: bytes = scope.get("query_string", b"")
         target = path + b"?" + query if query else path
         absolute = re.match(b"https?://([^/]*)", target, re.IGNORECASE)
         self.target_host = absolute[1].decode("latin-1") if absolute else None
@@ -120,29 +133,29 @@ class Request:
         if prefix and (path == prefix or path.startswith(prefix + b"/")):
             path = path[len(prefix):] or b"/"
         self.path = path.decode("latin-1")
-        self.target = path + b"?" + query if query else path
+        self.target: bytes = path + b"?" + query if query else path
 
-    def all(self, name):
+    def all(self, name: bytes) -> list[str]:
         """Returns the values of a header."""
         return [value.decode("latin-1") for key, value in self.headers if key == name]
 
-    def find(self, name):
+    def find(self, name: bytes) -> str:
         """Returns the first value of a header, or ""."""
         return next(iter(self.all(name)), "")
 
-    def client(self):
+    def client(self) -> str:
         """Returns whom a request without a key counts against: an address, or a network of IPv6."""
         address = _address(self.peer) if self.peer else None
         if address is not None and address.version == 6:
             return str(ipaddress.ip_network((address, 64), strict=False).network_address)
         return self.peer or "unix"
 
-    def is_local(self):
+    def is_local(self) -> bool:
         """Returns whether the request comes from this machine."""
         if self.peer is None:
             return True
         address = _address(self.peer)
-        if address is not None and address.version == 6 and address.ipv4_mapped:
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped
         return address is not None and address.is_loopback
 
@@ -156,7 +169,8 @@ class Access:
     origins: web pages of other servers that may use this one, as "https://example.com"; "*": all.
     """
 
-    def __init__(self, keys=(), no_auth=False, hosts=(), origins=()):
+    def __init__(self, keys: Iterable[str] = (), no_auth: bool = False, hosts: Iterable[str] = (),
+                 origins: Iterable[str] = ()) -> None:
         for name, value in (("api_keys", keys), ("allow_hosts", hosts), ("cors", origins)):
             if isinstance(value, (str, bytes)):
                 raise TypeError(f"{name} is one text, wanted a list of texts")
@@ -174,7 +188,7 @@ class Access:
         self._hosts = {_lower(_as_header(host)) for host in hosts}
         self._origins = set(map(_as_header, origins))
 
-    def check(self, request):
+    def check(self, request: Request) -> str:
         """Returns the client that a request counts against. Raises Problem if it is refused."""
         self._check_host(request)
         self._check_target(request)
@@ -189,12 +203,12 @@ class Access:
                           "who reaches the server use the models", "no_keys")
         return request.client()
 
-    def _is_own_host(self, host):
+    def _is_own_host(self, host: str) -> bool:
         name = _host_name(host)
         return ("*" in self._hosts or name == "localhost" or name.endswith(".localhost")
                 or _address(name) is not None or (name != "" and name in self._hosts))
 
-    def _check_host(self, request):
+    def _check_host(self, request: Request) -> None:
         # A web page may reach a local server under a name of its own, by DNS.
         hosts = request.all(b"host")
         if len(hosts) > 1 or (not hosts and request.version == "1.1"):
@@ -203,7 +217,7 @@ class Access:
             raise Problem(403, f"the server does not answer to the host {hosts[0]!r}: "
                           "asgi(allow_hosts=[NAME]) adds a name", "host_not_allowed")
 
-    def _check_target(self, request):
+    def _check_target(self, request: Request) -> None:
         host = request.target_host
         if host is not None:
             if request.peer is not None and not self._is_own_host(host):
@@ -212,7 +226,7 @@ class Access:
                   or request.path == "*" and request.method == "OPTIONS"):
             raise Problem(400, "the target is not a path")
 
-    def _check_origin(self, request):
+    def _check_origin(self, request: Request) -> None:
         origin = request.find(b"origin")
         host = _lower(request.find(b"host"))
         own = (f"http://{host}", f"https://{host}") if host else ()
@@ -220,10 +234,10 @@ class Access:
             raise Problem(403, f"the server does not answer pages of {origin!r}: "
                           "asgi(cors=[ORIGIN]) adds an origin", "origin_not_allowed")
 
-    def _is_named(self, origin):
+    def _is_named(self, origin: str) -> bool:
         return "*" in self._origins or origin in self._origins
 
-    def _check_key(self, request):
+    def _check_key(self, request: Request) -> str:
         value = request.find(b"authorization")
         is_bearer = len(value) > 7 and value[:7].lower() == "bearer "
         key = value[7:].strip(_BLANKS) if is_bearer else request.find(b"x-api-key")
@@ -238,7 +252,7 @@ class Access:
             raise Problem(401, message, "invalid_api_key")
         return f"key {found}"
 
-    def cors_headers(self, request):
+    def cors_headers(self, request: Request) -> Headers:
         """Returns the headers with which a browser lets a page read the response."""
         origin = request.find(b"origin")
         if not origin or not self._is_named(origin):

@@ -1,5 +1,9 @@
 """The exceptions of libgemma. Their messages name the field, what was found and what was wanted."""
 
+from __future__ import annotations
+
+from typing import Any
+
 
 class GemmaError(Exception):
     """An error of the library.
@@ -9,17 +13,20 @@ class GemmaError(Exception):
     """
 
     code = "UNKNOWN"
+    # Of errors of OpenAI's API: HTTP's status, and the dictionary of the response.
+    status: int
+    error: dict[str, Any]
 
-    def __init__(self, message="", code=None, reason=""):
+    def __init__(self, message: str = "", code: str | None = None, reason: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.code = code or type(self).code
         self.reason = reason
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.message
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (self.message, self.code, self.reason))
 
 
@@ -71,9 +78,10 @@ class PermissionDeniedError(GemmaError, PermissionError):
     code = "PERMISSION_DENIED"
 
 
-_CLASSES = {error.code: error for error in GemmaError.__subclasses__()}
+_CLASSES: dict[str, type[GemmaError]] = {error.code: error
+                                         for error in GemmaError.__subclasses__()}
 
 
-def make_error(code, message, reason=""):
+def make_error(code: str, message: str, reason: str = "") -> GemmaError:
     """Returns the exception of a status; codes without a class of their own give a GemmaError."""
     return _CLASSES.get(code, GemmaError)(message, code, reason)

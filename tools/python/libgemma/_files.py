@@ -85,7 +85,7 @@ def inspect(path: str | os.PathLike[str], *, context: int | None = None, sequenc
     try:
         if context is None:
             context = min(_CONTEXT, model.max_context or _CONTEXT)
-        described = json.loads(_core.describe(model, context, sequences, cache))
+        described = json.loads(str(_core.describe(model, context, sequences, cache)))
     finally:
         model.close()
     return {"model": os.fspath(path), "path": file, **described}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import Any, Callable, Union
 
@@ -26,13 +27,13 @@ class Progress:
         self._call = option if callable(option) else None
         self._label = label
         self._unit = unit
-        self._bar = None
-        self._tqdm = None
+        self._bar: Any = None
+        self._tqdm: Any = None
         self._line = False
         if option is not True:
             return
         try:
-            from tqdm.auto import tqdm
+            tqdm = importlib.import_module("tqdm.auto").tqdm
         except ImportError:
             self._line = sys.stderr is not None and sys.stderr.isatty()
         else:

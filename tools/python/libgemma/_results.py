@@ -46,7 +46,8 @@ class ToolCall:
 
     def parsed_arguments(self) -> dict[str, Any]:
         """Returns the arguments as a dictionary. ValueError if the answer was cut in them."""
-        return json.loads(self.arguments)
+        arguments: dict[str, Any] = json.loads(self.arguments)
+        return arguments
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class Piece:
     completion: Completion | None = None
 
 
-def make_piece(event) -> Piece:
+def make_piece(event: Any) -> Piece:
     kind, text, index, name = event
     if kind == "text":
         return Piece(text=text)
@@ -122,7 +123,7 @@ def make_piece(event) -> Piece:
     return Piece(tool_call=ToolCallPiece(index, name, text))
 
 
-def _make_logprob(scored) -> TokenLogprob:
+def _make_logprob(scored: Any) -> TokenLogprob:
     token, piece, logprob, alternatives = scored
     return TokenLogprob(token, piece, logprob, [TokenProbability(*other) for other in alternatives])
 

@@ -89,7 +89,7 @@ class _LoopInbox:
     def __init__(self, loop: asyncio.AbstractEventLoop):
         self._loop = weakref.ref(loop)
         self._inbox = _core.Inbox(True)
-        self._wakers: dict[int, Callable[[], None]] = {}
+        self._wakers: dict[int, Callable[[], bool]] = {}
         self._next_tag = 0
 
     def submit(self, submit: Submit, wake: Callable[[], bool]) -> "tuple[int, _core.Answer, int]":
@@ -99,7 +99,7 @@ class _LoopInbox:
         answer, seed = submit(self._inbox, tag)
         self._next_tag += 1
         if not self._wakers:
-            self._loop().add_reader(self._inbox.fileno(), self._read)
+            asyncio.get_running_loop().add_reader(self._inbox.fileno(), self._read)
         self._wakers[tag] = wake
         return tag, answer, seed
 
@@ -139,7 +139,7 @@ class AsyncStream:
     def __init__(self, submit: Submit):
         self.completion: Completion | None = None
         self._pieces: deque[Piece] = deque()
-        self._news: asyncio.Future | None = None
+        self._news: asyncio.Future[None] | None = None
         self._answer: _core.Answer | None = None
         self._inbox = _running_inbox()
         # The loop knows a stream weakly, so that one that nobody holds ends.
@@ -180,10 +180,12 @@ class AsyncStream:
         return self._pieces.popleft()
 
     def _take(self) -> None:
-        done = self._answer.done
-        self._pieces.extend(map(make_piece, self._answer.take()))
+        answer = self._answer
+        assert answer is not None  # the caller has looked
+        done = answer.done
+        self._pieces.extend(map(make_piece, answer.take()))
         if done:
-            self.completion = make_completion(self._answer.result(), self._seed)
+            self.completion = make_completion(answer.result(), self._seed)
             self._pieces.append(Piece(completion=self.completion))
             self._end()
 

@@ -11,18 +11,24 @@ bodies, ends the request of a client that leaves, and never lets a slow reader w
 without a bound.
 """
 
+from __future__ import annotations
+
 import asyncio
 import concurrent.futures
 import contextlib
 import json
 import logging
+import os
 import threading
 import weakref
+from typing import Any, Callable, Iterable, Iterator, Mapping
 
 from libgemma import _core
-from libgemma._access import Access, Problem, Request, read_keys
+from libgemma._access import (Access, Headers, Problem, Receive, Request, Scope, Send,
+                              read_keys)
 from libgemma._errors import FailedPreconditionError, ResourceExhaustedError
-from libgemma._serving import Serving
+from libgemma._serving import ServedModels, Serving
+from libgemma._timer import SlowReader, Timer
 
 __all__ = ["App", "asgi"]
 
@@ -31,8 +37,11 @@ _BODIES = 32  # bodies of the largest size that may arrive at the same time
 _FIXED_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 
 
-def asgi(model, *, api_keys=(), api_key_file=None, no_auth=False, allow_hosts=(), cors=(),
-         max_body=8 << 20, body_timeout=60, write_timeout=30, ping=15, **options):
+def asgi(model: ServedModels, *, api_keys: Iterable[str] = (),
+         api_key_file: str | os.PathLike[str] | None = None, no_auth: bool = False,
+         allow_hosts: Iterable[str] = (), cors: Iterable[str] = (), max_body: int = 8 << 20,
+         body_timeout: float = 60, write_timeout: float = 30, ping: float = 15,
+         **options: Any) -> App:
     """Returns an ASGI 3 application that serves a model.
 
     model: an LLM, the path or name of a model, or a dictionary of names to these. A path is loaded
@@ -66,7 +75,8 @@ def asgi(model, *, api_keys=(), api_key_file=None, no_auth=False, allow_hosts=()
 class App:
     """An ASGI 3 application; see asgi()."""
 
-    def __init__(self, model, access, max_body, body_timeout, write_timeout, ping, options):
+    def __init__(self, model: ServedModels, access: Access, max_body: int, body_timeout: float,
+                 write_timeout: float, ping: float, options: Mapping[str, Any]) -> None:
         self._arguments = (model, access, max_body, body_timeout, write_timeout, ping, options)
         self._access = access
         self._max_body = max_body
@@ -76,41 +86,43 @@ class App:
         self._body_bytes = 0  # of bodies that are arriving
         self._serving = Serving(model, max_body_bytes=max_body, **options)
         self._opening = threading.Lock()
-        self._opened = None  # the future of a thread that opens the models
+        # Of a thread that opens the models.
+        self._opened: concurrent.futures.Future[None] | None = None
         # Reading a request takes time in proportion to its size.
         self._readers = concurrent.futures.ThreadPoolExecutor(2, "libgemma-reader")
-        self._loops = weakref.WeakKeyDictionary()
+        self._loops: weakref.WeakKeyDictionary[Any, _Listener] = weakref.WeakKeyDictionary()
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return App, self._arguments
 
-    def open(self):
+    def open(self) -> concurrent.futures.Future[None]:
         """Loads the models in the background, once. Returns a concurrent.futures.Future."""
         with self._opening:
             if self._opened is None:
                 self._opened = concurrent.futures.Future()
-                threading.Thread(target=self._open, name="libgemma-open", daemon=True).start()
+                threading.Thread(target=self._open, args=(self._opened,), name="libgemma-open",
+                                 daemon=True).start()
             return self._opened
 
-    def _open(self):
+    def _open(self, opened: concurrent.futures.Future[None]) -> None:
         try:
             self._serving.open()
         except BaseException as error:  # pylint: disable=broad-exception-caught
             _log.error("the models cannot be served: %s", error)
-            self._opened.set_exception(error)
+            opened.set_exception(error)
         else:
-            self._opened.set_result(None)
+            opened.set_result(None)
 
-    def drain(self):
+    def drain(self) -> None:
         """From now on, answers new requests with 503. Those that run go on."""
         self._serving.drain()
 
-    def close(self):
+    def close(self) -> None:
         """Ends all requests, and frees the models that the application loaded."""
         self._serving.close()
         self._readers.shutdown(wait=False)
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             self.open()  # in case that the server or the caller has no lifespan events
             await _Response(self, Request(scope), receive, send).run()
@@ -122,7 +134,7 @@ class App:
         else:
             raise ValueError(f"the scope is {scope['type']!r}, wanted 'http' or 'lifespan'")
 
-    async def _run_lifespan(self, receive, send):
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
@@ -139,11 +151,11 @@ class App:
                 return
 
     @contextlib.contextmanager
-    def _reserve(self):
+    def _reserve(self) -> Iterator[Callable[[int], None]]:
         """Gives a function that counts bytes of a body until the end of the context."""
         reserved = 0
 
-        def reserve(size):
+        def reserve(size: int) -> None:
             nonlocal reserved
             reserved += size
             self._body_bytes += size
@@ -155,7 +167,7 @@ class App:
         finally:
             self._body_bytes -= reserved
 
-    def _listener(self):
+    def _listener(self) -> _Listener:
         loop = asyncio.get_running_loop()
         listener = self._loops.get(loop)
         if listener is None:
@@ -166,12 +178,12 @@ class App:
 class _Listener:
     """Wakes the tasks of one event loop when their exchanges have output: once for each pass."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.inbox = _core.Inbox(True)
-        self._events = {}
+        self._events: dict[int, asyncio.Event] = {}
         self._last_key = 0
 
-    def add(self):
+    def add(self) -> tuple[int, asyncio.Event]:
         """Returns a key for Server.handle, and an event that is set when the key rings."""
         if not self._events:
             asyncio.get_running_loop().add_reader(self.inbox.fileno(), self._on_readable)
@@ -179,12 +191,12 @@ class _Listener:
         event = self._events[self._last_key] = asyncio.Event()
         return self._last_key, event
 
-    def remove(self, key):
+    def remove(self, key: int) -> None:
         del self._events[key]
         if not self._events:
             asyncio.get_running_loop().remove_reader(self.inbox.fileno())
 
-    def _on_readable(self):
+    def _on_readable(self) -> None:
         for key in self.inbox.take():
             event = self._events.get(key)
             if event is not None:
@@ -198,7 +210,7 @@ class _Gone(Exception):
 class _Response:
     """One request and its response."""
 
-    def __init__(self, app, request, receive, send):
+    def __init__(self, app: App, request: Request, receive: Receive, send: Send) -> None:
         self._app = app
         self._request = request
         self._receive = receive
@@ -208,11 +220,12 @@ class _Response:
         self._loop = asyncio.get_running_loop()
         self._is_gone = False
 
-    async def run(self):
+    async def run(self) -> None:
         try:
             client = self._app._access.check(self._request)
             if self._request.method == "OPTIONS":
-                return await self._reply(204, [(b"allow", b"GET, HEAD, POST, OPTIONS")], b"")
+                await self._reply(204, [(b"allow", b"GET, HEAD, POST, OPTIONS")], b"")
+                return
             with self._app._reserve() as reserve:
                 body = await self._read_body(reserve)
                 await self._answer(client, body)
@@ -222,7 +235,7 @@ class _Response:
         except _Gone:
             pass
 
-    async def _read_body(self, reserve):
+    async def _read_body(self, reserve: Callable[[int], None]) -> bytes:
         encoding = self._request.find(b"content-encoding")
         if encoding and encoding.lower() != "identity":
             raise Problem(415, "a compressed body is not read")
@@ -236,7 +249,7 @@ class _Response:
         except asyncio.TimeoutError:
             raise Problem(408, "the request did not arrive in time") from None
 
-    async def _receive_all(self, reserve, most):
+    async def _receive_all(self, reserve: Callable[[int], None], most: int) -> bytes:
         body = bytearray()
         while True:
             message = await self._receive()
@@ -250,7 +263,7 @@ class _Response:
             if not message.get("more_body", False):
                 return bytes(body)
 
-    async def _answer(self, client, body):
+    async def _answer(self, client: str, body: bytes) -> None:
         listener = self._app._listener()
         key, event = listener.add()
         exchange = None
@@ -266,7 +279,8 @@ class _Response:
             if exchange is not None:
                 exchange.close()
 
-    async def _begin(self, client, body, inbox, key):
+    async def _begin(self, client: str, body: bytes, inbox: _core.Inbox,
+                     key: int) -> _core.Exchange:
         request = self._request
         method = "GET" if self._only_head else request.method
         arguments = (method.encode(), request.target, request.headers, body, client, inbox, key)
@@ -280,7 +294,7 @@ class _Response:
                 raise Problem(503, "the server has stopped", "stopped") from None
             return await asyncio.shield(begin)
         except asyncio.CancelledError:
-            begin.add_done_callback(lambda done: done.exception() or done.result().close())
+            begin.add_done_callback(_close_exchange)
             raise
         except ResourceExhaustedError:
             raise Problem(503, "the server has no memory for this request", "overloaded",
@@ -288,17 +302,18 @@ class _Response:
         except FailedPreconditionError as error:
             raise Problem(503, str(error), "stopped") from None
 
-    async def _watch(self, event):
+    async def _watch(self, event: asyncio.Event) -> None:
         """Waits until the client leaves."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self._is_gone = True
         event.set()
 
-    async def _pump(self, exchange, event):
+    async def _pump(self, exchange: _core.Exchange, event: asyncio.Event) -> None:
         """Writes what comes of the response."""
-        timer = _Timer(exchange, self._app._ping, self._app._write_timeout)
-        status, headers, is_stream = 0, [], False
+        timer = Timer(exchange, self._app._ping, self._app._write_timeout)
+        status, is_stream = 0, False
+        headers: Headers = []
         whole = bytearray()
         try:
             while True:
@@ -324,77 +339,29 @@ class _Response:
                                           "body": b"" if self._only_head else body})
                     if ended:
                         return
-        except _SlowReader:
+        except SlowReader:
             # The response has no end, so that the ASGI server closes the connection.
             _log.warning("the client %s reads too slowly", self._request.peer)
         finally:
             timer.end()
 
-    async def _begin_response(self, status, headers):
+    async def _begin_response(self, status: int, headers: Headers) -> None:
         headers = [*headers, *self._cors]
         headers += [header for header in _FIXED_HEADERS if not _has(headers, header[0])]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
-    async def _reply(self, status, headers, body):
+    async def _reply(self, status: int, headers: Headers, body: bytes) -> None:
         if status not in (204, 304):
             headers = [*headers, (b"content-length", str(len(body)).encode())]
         await self._begin_response(status, headers)
         await self._send({"type": "http.response.body", "body": b"" if self._only_head else body})
 
 
-def _has(headers, name):
+def _close_exchange(begun: asyncio.Future[_core.Exchange]) -> None:
+    """Ends the request that an executor began for nobody."""
+    if begun.exception() is None:
+        begun.result().close()
+
+
+def _has(headers: Headers, name: bytes) -> bool:
     return any(each == name for each, _ in headers)
-
-
-class _SlowReader(Exception):
-    """The client reads nothing of its response."""
-
-
-class _Timer:
-    """Adds comments to a stream that is silent, and ends a write that takes too long."""
-
-    def __init__(self, exchange, ping, write_timeout):
-        self._exchange = exchange
-        self._ping = ping
-        self._write_timeout = write_timeout
-        self._loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
-        self._last = self._loop.time()  # when the last write ended, or the pending one began
-        self._is_writing = False
-        self._is_slow = False
-        self._set()
-
-    def _set(self):
-        self._handle = self._loop.call_later(min(self._ping, self._write_timeout) / 4,
-                                             self._on_time)
-
-    def _on_time(self):
-        passed = self._loop.time() - self._last
-        if self._is_writing and passed >= self._write_timeout:
-            self._is_slow = True
-            self._task.cancel()
-            return
-        if not self._is_writing and passed >= self._ping:
-            self._exchange.ping()
-            self._last = self._loop.time()
-        self._set()
-
-    @contextlib.contextmanager
-    def writing(self):
-        """The time of a write."""
-        self._last = self._loop.time()
-        self._is_writing = True
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not self._is_slow:
-                raise
-            if hasattr(self._task, "uncancel"):  # from Python 3.11
-                self._task.uncancel()
-            raise _SlowReader from None
-        finally:
-            self._is_writing = False
-            self._last = self._loop.time()
-
-    def end(self):
-        self._handle.cancel()
