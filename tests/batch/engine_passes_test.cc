@@ -88,7 +88,7 @@ TEST(EnginePasses, TokensComeTogether) {
 }
 
 // What happens while nothing is computed is handed over too.
-TEST(EnginePasses, EndsOfWaitingRequestsCount) {
+TEST(EnginePasses, WaitingRequestsCount) {
   WithoutHanging([] {
     const Model model = LoadSpeakingToy(kPassesToy, 2, 64);
     Handover handover;
