@@ -3,7 +3,6 @@
 #include <curl/curl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -215,7 +214,8 @@ absl::StatusOr<HttpResponse> HttpClient::GetOnce(
   };
   for (const std::string& header : headers) add_line(header);
   // Decides for each URL. This is why libcurl must not follow redirects itself.
-  if (has_token() && Origin(url) == Origin(token_.url)) {
+  const std::string origin = Origin(url);
+  if (has_token() && !origin.empty() && origin == Origin(token_.url)) {
     add_line(absl::StrCat("Authorization: Bearer ", token_.secret));
   }
   curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
