@@ -68,7 +68,8 @@ typedef struct gemma_engine_options {
   gemma_cache_format cache_format;   /* of keys and values */
   /* Called by the engine's thread after functions of requests: before each pass
    * and before it waits; see EngineOptions. The rules of gemma_request's
-   * functions hold. May be null. */
+   * functions hold, but `user` must stay valid until gemma_engine_free has
+   * returned. May be null. */
   void (*between_passes)(void* user);
   void* user; /* passed to between_passes */
 } gemma_engine_options;

@@ -63,7 +63,8 @@ struct EngineOptions {
   // and before it waits. So all that they collect can be handed over once a
   // pass, for example to wake an event loop. It may be called when they have
   // not been. The same rules hold as for them, see Engine; if it throws, all
-  // requests that run fail. May be empty.
+  // requests that run fail. Not called any more once the destructor of the
+  // engine has returned. May be empty.
   std::function<void()> between_passes = {};
 };
 

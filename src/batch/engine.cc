@@ -118,7 +118,8 @@ class Engine::Impl {
         meter_(options),
         grammars_(std::min(options.grammar_bytes, options.reuse_bytes), meter_,
                   *account_),
-        schedule_(NewSchedule(model, executor, options, meter_, *account_)),
+        schedule_(
+            NewSchedule(model, executor, ScheduleOptions(), meter_, *account_)),
         queue_(options.max_queued, options.max_queued_per_client) {}
 
   // Throws if no thread can be started.
@@ -135,8 +136,12 @@ class Engine::Impl {
     wake_.notify_one();
     // If the engine's thread cannot end while this thread waits, let it end on
     // its own.
-    if (std::this_thread::get_id() == thread_id_ ||
-        ThreadPool::Impl::HasTurn(&executor_.pool())) {
+    if (std::this_thread::get_id() == thread_id_) {
+      is_abandoned_ = true;
+      thread_.detach();
+    } else if (ThreadPool::Impl::HasTurn(&executor_.pool())) {
+      const std::lock_guard lock(between_passes_mutex_);
+      is_abandoned_ = true;
       thread_.detach();
     } else {
       thread_.join();
@@ -228,9 +233,19 @@ class Engine::Impl {
     Guarded([this] { BetweenPasses(); }).IgnoreError();
   }
 
-  // The schedule calls the function before its passes.
-  void BetweenPasses() const {
-    if (options_.between_passes) options_.between_passes();
+  // The options, with which the schedule calls BetweenPasses before its passes.
+  EngineOptions ScheduleOptions() {
+    EngineOptions options = options_;
+    options.between_passes = [this] { BetweenPasses(); };
+    return options;
+  }
+
+  // Calls the caller's function, unless the engine was destroyed without
+  // waiting for this thread: what the function uses may be gone.
+  void BetweenPasses() {
+    if (!options_.between_passes) return;
+    const std::lock_guard lock(between_passes_mutex_);
+    if (!is_abandoned_) options_.between_passes();
   }
 
   // Waits for something to do. Returns false when the engine stops.
@@ -301,6 +316,9 @@ class Engine::Impl {
   std::condition_variable wake_;
   RequestQueue queue_;
   bool stop_ = false;
+
+  std::mutex between_passes_mutex_;  // held while the function runs
+  bool is_abandoned_ = false;        // nobody waits for the thread's end
 
   std::thread thread_;
   std::thread::id thread_id_;  // still valid when detached
