@@ -116,8 +116,8 @@ struct ServedModel {
   Model model;       // one that continues texts, or one that embeds them
   // Those of the engine, except that a 64th of its reuse_bytes, at most 16 MiB,
   // is for the tokens of chats: prompts that go on have the tokens of their
-  // answers. With a budget, the engine counts against this one, and
-  // ServerOptions::max_memory_bytes must be 0.
+  // answers. With a budget, the engine counts against this one and not in
+  // gemma:memory_bytes, and ServerOptions::max_memory_bytes must be 0.
   EngineOptions options = {};
   // The model is a ShieldGemma: it also answers /v1/moderations.
   bool moderates = false;
@@ -164,7 +164,8 @@ class GEMMA_EXPORT Server {
 
   // Adds a model. Fails as the Create of Engine, Embedder or Classifier does,
   // with AlreadyExists if another model has this name, and with InvalidArgument
-  // if an autoencoder does not fit the model or two have one name;
+  // if an autoencoder does not fit the model, two have one name, or the model
+  // has a budget beside max_memory_bytes;
   // ResourceExhausted if ServerOptions::max_memory_bytes has no room for it and
   // for a request of each model.
   absl::Status Add(ServedModel model);

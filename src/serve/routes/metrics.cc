@@ -213,7 +213,8 @@ void WriteMemory(const MemoryBudget& budget, MetricsWriter& out) {
   each("logits_bytes", "Bytes of the logits of passes.",
        [](const Served& served) { return SnapshotOf(served).logits_bytes; });
   out.Total("memory_bytes",
-            "Bytes of all models together, without mapped weights.",
+            "Bytes of all models together, without mapped weights and the "
+            "engines of models that have a budget of their own.",
             budget.bytes());
   out.Total("memory_max_bytes", "The limit of memory_bytes; 0: none.",
             budget.max_bytes());

@@ -96,8 +96,9 @@ void AddLimits(CLI::App& command, ServeOptions* options) {
           "server receives at once");
   AddSize(command, "--max-response", &options->core.max_response_bytes, 1,
           size_t{1} << 40,
-          "The most texts and log-probabilities of a response that\n"
-          "is not a stream; a larger one ends with status 400");
+          "The largest texts and log-probabilities together of a\n"
+          "response that is not a stream; a larger one ends with\n"
+          "status 400");
   AddNumber(command, "--max-connections", &http.connections, 1, 100000,
             "The most open connections; further ones get status 503");
   AddNumber(command, "--max-connections-per-address",
