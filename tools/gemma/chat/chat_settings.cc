@@ -34,9 +34,29 @@ bool IsSetting(const AnswerOption& option) {
 
 // Options of the command that a running chat cannot change.
 constexpr std::string_view kSetAtStart[] = {
-    "ablate", "cache-type", "chat-template", "decode-threads",
-    "guard",  "logit-bias", "lora",          "quantize",
-    "simd",   "steer",      "threads",       "tools",
+    "ablate",
+    "activations",
+    "cache-type",
+    "chat",
+    "chat-template",
+    "chunk",
+    "decode-threads",
+    "deterministic",
+    "guard",
+    "guard-policy",
+    "guard-policy-file",
+    "guard-threshold",
+    "guard-wording",
+    "ignore-memory",
+    "logit-bias",
+    "lora",
+    "quantize",
+    "recurrent-window",
+    "sae-type",
+    "simd",
+    "steer",
+    "threads",
+    "tools",
 };
 
 // What does here what a setting of Ollama does.
