@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import pickle
+import shutil
 import tempfile
 import unittest
 
@@ -157,8 +158,13 @@ class BeamTest(unittest.TestCase):
 
     def test_new_path_changes_model(self):
         """Beam's automatic model refresh sends a path while the pipeline runs."""
+        # Beam writes files beside the new model.
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        new = shutil.copy(SECOND, folder.name)
+
         def build(pipeline):
-            path = pipeline | "Path" >> beam.Create([ModelMetadata(SECOND, "second")])
+            path = pipeline | "Path" >> beam.Create([ModelMetadata(new, "second")])
             return (pipeline | beam.Create(PROMPTS[:4])
                     | RunInference(handler(), model_metadata_pcoll=path) | beam.Map(lambda result: {
                         "prompt": result.example, "model": result.model_id,
@@ -167,7 +173,7 @@ class BeamTest(unittest.TestCase):
         rows, = self.run_pipeline(build)
         self.assertEqual({row["prompt"]: row["answer"] for row in rows},
                          answers(PROMPTS[:4], SECOND))
-        self.assertEqual({row["model"] for row in rows}, {SECOND})
+        self.assertEqual({row["model"] for row in rows}, {new})
 
     def test_inference_args_come_first(self):
         def build(pipeline):

@@ -89,7 +89,8 @@ class Rows:
         elif self._task == "embed":
             self._embed(["a"], self._arguments)
         elif self._task == "score":
-            self._llm.score("a", **self._arguments)
+            if "choices" in self._arguments:  # else they come with a batch
+                self._llm.score("a", **self._arguments)
         else:
             self._llm.classify([], **self._arguments)
 

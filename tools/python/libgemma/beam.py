@@ -49,7 +49,8 @@ class Handler(ModelHandler):
         too long; "output" makes its `inference` a RowError, which Run separates.
 
     The processes of a worker share one model, which computes for all of them together. Works in a
-    KeyedModelHandler, and takes new paths, as Beam's automatic model refresh sends them.
+    KeyedModelHandler, and takes new paths, as Beam's automatic model refresh sends them. Beam then
+    writes two small files beside a model that is named by an absolute path.
     """
 
     def __init__(self, path, task="generate", *, arguments=None, options=None, max_batch_size=64,

@@ -39,7 +39,7 @@ def app(path, *, name=None, replicas=1, cpus=1, sequences=8, max_queued=64, max_
     cpus: CPUs of a replica, which are its threads, too.
     sequences: requests of a replica that run at the same time.
     max_queued: requests of a replica that wait. If no replica has room, further ones get status
-        429, with `retry-after`.
+        429, with `retry-after`. Limits of one client hold for each replica.
     max_body: the most bytes of a request's body.
     doors: processes that pass requests on.
     options: those of libgemma.asgi.asgi and of LLM.
