@@ -197,6 +197,7 @@ class UsageTest(CommandTest):
         self.assertEqual(memory("1m"), memory(1 << 20))
         for words in (["-n", "1k"], ["--penalty-window", "2K"], ["--timeout", "5s"]):
             self.fails(1, "run", "/no/model", "x", *words, says="/no/model", cure="")
+        self.fails(1, "bench", "/no/model", "-p", "1k,8", says="/no/model", cure="")
 
     def test_sizes_have_units(self):
         for option in ("--memory", "--max-body", "--max-response"):
@@ -211,7 +212,6 @@ class UsageTest(CommandTest):
         for option in ("--head-timeout", "--idle-timeout", "--ping", "--grace", "--timeout"):
             self.fails(1, "serve", "/no/model", option, "5s", says="/no/model", cure="")
             self.fails(2, "serve", "/no/model", option, "5m", says="seconds from")
-        self.fails(1, "bench", "/no/model", "-p", "1k,8", says="/no/model", cure="")
 
     def test_wanted_numbers_are_named(self):
         for option, value, wanted in (("--seed", "18446744073709551616", "a whole number from 0 to 18446744073709551615"),

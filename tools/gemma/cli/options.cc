@@ -103,7 +103,7 @@ std::string ParseSize(std::string_view text, size_t least, size_t most,
   if (!is_number || !(number >= static_cast<double>(least) &&
                       number <= static_cast<double>(most))) {
     return absl::StrCat("a size from ", Bytes(least), " to ", Bytes(most),
-                        ", in B, kB, MB, GB, KiB, MiB or GiB");
+                        ", in B, kB, MB, GB, TB, KiB, MiB, GiB or TiB");
   }
   *bytes = static_cast<size_t>(number);
   return "";
