@@ -9,12 +9,12 @@
 namespace gemma::internal {
 namespace {
 
-constexpr size_t kRows = 4;
-constexpr size_t kCols = 256;
+constexpr size_t kSampleRows = 4;
+constexpr size_t kSampleCols = 256;
 
 // Weights in float32 that Q4_0 holds exactly.
 std::vector<float> TrainedForQ4_0() {
-  std::vector<float> values(kRows * kCols);
+  std::vector<float> values(kSampleRows * kSampleCols);
   for (size_t i = 0; i < values.size(); ++i) {
     values[i] = 0.5f * (static_cast<float>(i * 7 % 16) - 8.0f);
   }
@@ -26,7 +26,7 @@ Format Chosen(const std::vector<float>& values, WeightType type,
               WeightKind kind = WeightKind::kMatrix,
               FileLayout layout = FileLayout::kGguf) {
   Tensor tensor;
-  tensor.shape = {kRows, kCols};
+  tensor.shape = {kSampleRows, kSampleCols};
   tensor.data = reinterpret_cast<const uint8_t*>(values.data());
   tensor.bytes = values.size() * sizeof(float);
   const BoundWeight weight = {

@@ -119,7 +119,7 @@ TEST(ChatRoute, StreamsTheSameAnswer) {
   }
   for (size_t i = 0; i < 2; ++i) {
     const ServeJson& choice = whole["choices"][i];
-    EXPECT_EQ(texts[i], choice["message"]["content"]);
+    EXPECT_EQ(ServeJson(texts[i]), choice["message"]["content"]);
     EXPECT_EQ(thoughts[i], choice["message"].value("reasoning_content", ""));
     EXPECT_EQ(ends[i], choice["finish_reason"]);
     EXPECT_EQ(logprobs[i], choice["logprobs"]["content"]);
