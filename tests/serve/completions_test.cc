@@ -118,7 +118,7 @@ TEST(TextRoute, StreamsTheSameTexts) {
     }
   }
   for (size_t i = 0; i < 2; ++i) {
-    EXPECT_EQ(texts[i], whole["choices"][i]["text"]);
+    EXPECT_EQ(ServeJson(texts[i]), whole["choices"][i]["text"]);
     EXPECT_EQ(ends[i], whole["choices"][i]["finish_reason"]);
     EXPECT_EQ(tokens[i], whole["choices"][i]["logprobs"]["tokens"]);
     EXPECT_EQ(whole["choices"][i]["logprobs"]["top_logprobs"], nullptr);

@@ -193,6 +193,8 @@ TEST(Conversations, ComputeWhatIsNew) {
 TEST(Conversations, KeepCallsInJson) {
   const Model model = DeterministicToy();
   const TokenId blank = (*model.tokenizer())->Encode(" ")->back();
+  // Without the marks of a code block, which the next turn does not have.
+  const TokenId tick = (*model.tokenizer())->Encode("`")->back();
   Server server = ServerOf(model);
   ServeJson body = ServeJson::parse(R"({
       "max_tokens": 100, "tool_choice": "required",
@@ -201,7 +203,7 @@ TEST(Conversations, KeepCallsInJson) {
         "parameters": {"type": "object", "required": ["a", "b"],
           "properties": {"a": {"const": "x: y"}, "b": {"enum": [[1, 2]]}}}}}],
       "messages": [{"role": "user", "content": "the"}]})");
-  body["logit_bias"] = {{absl::StrCat(blank), 100}};
+  body["logit_bias"] = {{absl::StrCat(blank), 100}, {absl::StrCat(tick), -100}};
   const Reply first = Post(server, kChatPath, body);
   ASSERT_EQ(first.status, 200) << first.body;
   ServeJson message = first.json["choices"][0]["message"];

@@ -99,8 +99,8 @@ TEST(ToolCalls, ComeInDeltas) {
       ASSERT_GE(names.size(), calls.size());
       ASSERT_LE(names.size(), calls.size() + 1);
       for (size_t i = 0; i < calls.size(); ++i) {
-        EXPECT_EQ(names[i], calls[i]["function"]["name"]);
-        EXPECT_EQ(arguments[i], calls[i]["function"]["arguments"]);
+        EXPECT_EQ(ServeJson(names[i]), calls[i]["function"]["name"]);
+        EXPECT_EQ(ServeJson(arguments[i]), calls[i]["function"]["arguments"]);
       }
     }
     EXPECT_GT(pieces, 12);
