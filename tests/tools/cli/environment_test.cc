@@ -122,7 +122,7 @@ std::string GoodWord(const CLI::Option& option, int which) {
   }
   // Any other word would be the prompt.
   if (option.get_positional()) return which == 0 ? "a.gguf" : "b.gguf";
-  if (type == "SIZE") return which == 0 ? "3GB" : "2GB";
+  if (type == "SIZE") return which == 0 ? "3MB" : "2MB";
   return which == 0 ? "3" : "2";
 }
 
@@ -223,7 +223,8 @@ TEST_P(EveryCommand, TheCommandLineWins) {
 
 // --help works with a bad value, too.
 TEST_P(EveryCommand, BadValueNamesVariable) {
-  std::vector<std::string> wrong;
+  // With the variables of options without which a variable does not count.
+  std::map<std::string, std::map<std::string, std::string>> wrong;
   {
     Parser parser(GetParam());
     for (const CLI::Option* option : OptionsWithVariable(parser.command())) {
@@ -233,13 +234,16 @@ TEST_P(EveryCommand, BadValueNamesVariable) {
                           type == "N[,N...]" ||
                           (type.find('|') != std::string::npos &&
                            type.find("FILE") == std::string::npos);
-      if (checks) wrong.push_back(VariableOf(*option));
+      if (!checks) continue;
+      auto& needed = wrong[VariableOf(*option)];
+      for (const CLI::Option* other : option->get_needs()) {
+        needed[VariableOf(*other)] = GoodWord(*other, 0);
+      }
     }
   }
-  for (const std::string& variable : wrong) {
+  for (const auto& [variable, needed] : wrong) {
     Variables variables;
-    variables.Set("GEMMA_LOGPROBS", "1");  // for --score-prompt
-    variables.Set("GEMMA_BATCH", "F");     // for --batch-size
+    for (const auto& [other, word] : needed) variables.Set(other, word);
     variables.Set(variable, "no such");
     variables.Set("GEMMA_MODEL", "m");
     Parser parser(GetParam());
