@@ -7,7 +7,7 @@ import unittest
 from unittest import mock
 
 from command import gemma
-from toys import TUNED, load, run_json
+from toys import TUNED, load, room, run_json
 
 import libgemma
 
@@ -33,7 +33,8 @@ class Names(unittest.TestCase):
         """Returns the cause and the cure that `gemma run NAME` prints."""
         result = gemma("run", name, "-n", 1, "--", "Hi")
         self.assertNotEqual(result.returncode, 0, result)
-        return "; ".join(line.removeprefix("gemma: ") for line in result.stderr.decode().splitlines())
+        lines = result.stderr.decode().splitlines()
+        return "; ".join(line.removeprefix("gemma: ") for line in lines)
 
     def test_pulled_names_load(self):
         self.pull("toy")
@@ -79,30 +80,47 @@ class Names(unittest.TestCase):
             self.assertEqual(llm.path, TUNED)
 
 
+# The toy needs 8.80 TB with them: 512 bytes for each token.
+HUGE = {"context": 1 << 24, "sequences": 1024}
+
+
 class Memory(unittest.TestCase):
 
     def test_too_much_is_refused(self):
         with self.assertRaisesRegex(
                 libgemma.ResourceExhaustedError,
-                r"needs .* more memory \(.*cache .* for 8 contexts of 1099511627776, .*\), but the "
-                r"(machine|control group) has .* left; context=\d+ fits; "
-                r"ignore_memory=True tries anyway$"):
-            load(context=1 << 40)
-        with self.assertRaisesRegex(libgemma.ResourceExhaustedError, "for a context .*; context="):
-            load(context=1 << 40, sequences=1)
+                r"needs 8\... TB more memory \(.*cache .* for 1024 contexts of 16777216, .*\), but "
+                r"the (machine|control group) has .* left; (sequences|context)=\d+"
+                r"(, context=\d+)? fits; ignore_memory=True tries anyway$"):
+            load(**HUGE)
+
+    def test_cures_name_arguments(self):
+        for size, sequences, cure in ((1 << 30, 1, r"for a context .*; context=\d+ fits;"),
+                                      (1 << 30, 8, r"for 8 contexts .*; context=\d+ fits;"),
+                                      (1 << 27, 1024, r"; sequences=1, context=\d+ fits;")):
+            with self.subTest(sequences), room(size):
+                with self.assertRaisesRegex(libgemma.ResourceExhaustedError, cure):
+                    load(context=1 << 24, sequences=sequences, threads=1)
 
     def test_nothing_is_read_before(self):
         calls = []
         with self.assertRaises(libgemma.ResourceExhaustedError):
-            load(context=1 << 40, progress=lambda done, total: calls.append(done))
+            load(**HUGE, progress=lambda done, total: calls.append(done))
         self.assertEqual(calls, [])
 
-    def test_ignored_memory_may_run_out(self):
-        with self.assertRaises(libgemma.GemmaError) as raised:
-            load(context=1 << 40, ignore_memory=True)
-        self.assertNotIn("ignore_memory", str(raised.exception))
-        with load(ignore_memory=True) as llm:
-            self.assertTrue(llm.generate("Hi", max_tokens=1).tokens)
+    def test_wrong_amounts_are_named(self):
+        for options in ({"context": 0}, {"context": (1 << 24) + 1}, {"context": 1 << 40},
+                        {"sequences": 0}, {"sequences": 1025}):
+            most = (1 << 24) if "context" in options else 1024
+            for ignored in (False, True):
+                with self.subTest(options, ignored=ignored):
+                    with self.assertRaisesRegex(libgemma.InvalidArgumentError,
+                                                f"wanted 1 to {most}$"):
+                        load(**options, ignore_memory=ignored)
+
+    def test_memory_can_be_ignored(self):
+        with load(**HUGE, ignore_memory=True) as llm:
+            self.assertTrue(llm.generate("Hi", seed=1, max_tokens=1).tokens)
 
     def test_limits_make_it_fit(self):
         with load(context=4096, sequences=1024, memory=1 << 28) as llm:

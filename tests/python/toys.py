@@ -2,9 +2,11 @@
 
 The environment is that of tests/tools/command.py; the package is in build/PRESET/python.
 """
+import contextlib
 import json
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 import tempfile
@@ -71,6 +73,18 @@ def start_python(script, *arguments):
     return subprocess.Popen([sys.executable, "-c", script, *map(str, arguments)],
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                             env={**os.environ, "PYTHONPATH": path}, text=True)
+
+
+@contextlib.contextmanager
+def room(size):
+    """Lets this process have `size` more bytes of addresses, and no more."""
+    pages = int(pathlib.Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def load(model=TUNED, **options):

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <optional>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "gemma/limits.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/machine/memory.h"
@@ -18,17 +20,16 @@ std::string Cure(const tools::MemoryPlan& plan, const tools::Memory& memory) {
   const std::optional<tools::Amounts> fitting =
       room.has_value() ? tools::FittingAmounts(plan, room->bytes)
                        : std::nullopt;
-  std::string cure;
-  if (!fitting.has_value()) {
-    cure = "use a smaller model, or one of a type with fewer bits";
-  } else {
+  std::string cure = "use a smaller model, or one of a type with fewer bits";
+  if (fitting.has_value()) {
+    std::vector<std::string> arguments;
     if (fitting->sequences != plan.amounts.sequences) {
-      absl::StrAppend(&cure, "sequences=", fitting->sequences, " ");
+      arguments.push_back(absl::StrCat("sequences=", fitting->sequences));
     }
     if (fitting->context != plan.amounts.context) {
-      absl::StrAppend(&cure, "context=", fitting->context, " ");
+      arguments.push_back(absl::StrCat("context=", fitting->context));
     }
-    absl::StrAppend(&cure, "fits");
+    cure = absl::StrCat(absl::StrJoin(arguments, ", "), " fits");
   }
   return absl::StrCat(cure, "; ignore_memory=True tries anyway");
 }
@@ -43,8 +44,11 @@ size_t DefaultContext(const Model& model) {
 
 absl::Status CheckMemory(const Model& model, const std::string& name,
                          const EngineOptions& options, MemoryLeft* left) {
-  // Engines refuse it.
-  if (options.max_sequences > kMaxSequences) return absl::OkStatus();
+  // Engines refuse these.
+  if (options.max_tokens < 1 || options.max_tokens > kMaxSessionTokens ||
+      options.max_sequences < 1 || options.max_sequences > kMaxSequences) {
+    return absl::OkStatus();
+  }
   tools::MemoryPlan plan;
   plan.name = name;
   plan.amounts.context = options.max_tokens;
