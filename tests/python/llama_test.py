@@ -47,6 +47,15 @@ class LlamaTest(unittest.TestCase):
                          ["completion_tokens"], 16)
         self.assertEqual(self.llama("the", logit_bias=bias)["usage"]["completion_tokens"], 16)
 
+    def test_completions_take_turns(self):
+        wanted = [self.text(self.llama(prompt, max_tokens=9)) for prompt in ("the cat", "the")]
+        first, second = (self.llama(prompt, max_tokens=9, stream=True)
+                         for prompt in ("the cat", "the"))
+        begin = self.text(next(first))
+        self.assertEqual("".join(map(self.text, second)), wanted[1])
+        self.assertEqual(begin + "".join(map(self.text, first)), wanted[0])
+        self.assertEqual(self.llama._llm._options["sequences"], 1)
+
     def test_chats(self):
         wanted = self.llm.create_chat_completion(CAT, max_tokens=9, temperature=0.2, top_k=40,
                                                  min_p=0.05, seed=7)

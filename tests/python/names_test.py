@@ -10,6 +10,7 @@ from command import gemma
 from toys import TUNED, load, room, run_json
 
 import libgemma
+from libgemma.llama import Llama
 
 
 class Names(unittest.TestCase):
@@ -101,6 +102,13 @@ class Memory(unittest.TestCase):
             with self.subTest(sequences), room(size):
                 with self.assertRaisesRegex(libgemma.ResourceExhaustedError, cure):
                     load(context=1 << 24, sequences=sequences, threads=1)
+
+    def test_llama_has_one_sequence(self):
+        cure = r"for a context of 8388608, .*; n_ctx=\d+ fits; ignore_memory=True"
+        with room(1 << 30), self.assertRaisesRegex(libgemma.ResourceExhaustedError, cure):
+            Llama(TUNED, n_ctx=1 << 23, n_threads=1)
+        with room(1 << 30), Llama(TUNED, n_ctx=1 << 18, n_threads=1) as llama:
+            self.assertGreater(llama("Hi", max_tokens=1)["usage"]["prompt_tokens"], 0)
 
     def test_nothing_is_read_before(self):
         calls = []

@@ -21,7 +21,7 @@ from typing import Any, Iterator, Mapping, Sequence, Union
 import numpy as np
 
 from libgemma import _core
-from libgemma._errors import InvalidArgumentError, UnimplementedError
+from libgemma._errors import InvalidArgumentError, ResourceExhaustedError, UnimplementedError
 from libgemma._llama_arguments import UNDONE_IN_CALLS, check_load_arguments
 from libgemma._llm import LLM
 from libgemma._names import resolve
@@ -56,7 +56,7 @@ class LlamaState:
 
 
 class Llama:
-    """A loaded model.
+    """A loaded model, with one sequence: completions wait for each other.
 
     model_path: a GGUF file, or whatever LLM takes. n_ctx: the most tokens of a sequence; 0: those
     that the model was made for. n_threads, n_threads_batch: threads for answers and for prompts.
@@ -84,11 +84,15 @@ class Llama:
                                      "more")
         answers, prompts = n_threads or 0, n_threads_batch or n_threads or 0
         self.model_path = model_path
-        self._llm = LLM(model_path, context=n_ctx or _max_context(model_path),
-                        prefill_chunk=n_batch, threads=max(answers, prompts),
-                        decode_threads=answers, cache=_CACHES[type_k], chat_template=chat_format,
-                        adapters=[(lora_path, lora_scale)] if lora_path else (),
-                        ignore_memory=ignore_memory)
+        try:
+            self._llm = LLM(model_path, context=n_ctx or _max_context(model_path), sequences=1,
+                            prefill_chunk=n_batch, threads=max(answers, prompts),
+                            decode_threads=answers, cache=_CACHES[type_k],
+                            chat_template=chat_format, ignore_memory=ignore_memory,
+                            adapters=[(lora_path, lora_scale)] if lora_path else ())
+        except (InvalidArgumentError, ResourceExhaustedError) as error:
+            message = re.sub(r"(^|; )context(?==| is )", r"\1n_ctx", error.message)
+            raise type(error)(message, error.code, error.reason) from None
         self._seed = seed
         self._window = last_n_tokens_size
         self._logits_all = bool(logits_all)
