@@ -69,6 +69,18 @@ class Rows(unittest.TestCase):
             session.forward_all(self.words())
         self.assertEqual(session.position, 0)
 
+    def test_wrong_tokens_have_places(self):
+        rows = libgemma.InputRows(np.zeros((3, self.llm.model_dim)))
+        session = self.llm.session()
+        for words, place in ((["x", rows], 0), ([2, "x", rows], 1), ([2, rows, "x"], 2),
+                             ((2, rows, rows, 5, "x"), 4)):
+            with self.assertRaisesRegex(libgemma.InvalidArgumentError,
+                                        f"token {place} of tokens is 'x'"):
+                session.forward(words)
+        with self.assertRaisesRegex(libgemma.InvalidArgumentError,
+                                    "token 2 of the prompt is 'x'"):
+            self.llm.generate([2, rows, "x"])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -47,7 +47,8 @@ void Refuse(std::string_view name, nb::handle value, std::string_view wanted) {
       absl::StrCat(name, " is ", Shown(value), ", wanted ", wanted)));
 }
 
-std::vector<int32_t> Tokens(std::string_view name, nb::handle values) {
+std::vector<int32_t> Tokens(std::string_view name, nb::handle values,
+                            size_t first) {
   constexpr std::string_view kWanted = "a list of tokens, which are numbers";
   std::vector<int32_t> tokens;
   if (IsText(values) || PySequence_Check(values.ptr()) == 0) {
@@ -59,8 +60,8 @@ std::vector<int32_t> Tokens(std::string_view name, nb::handle values) {
   for (const nb::handle element : nb::list(list)) {
     int32_t token = 0;
     if (!IsWhole(element) || !ToWhole(element, &token)) {
-      Refuse(absl::StrCat("token ", tokens.size(), " of ", name), element,
-             "the number of a token");
+      Refuse(absl::StrCat("token ", first + tokens.size(), " of ", name),
+             element, "the number of a token");
     }
     tokens.push_back(token);
   }

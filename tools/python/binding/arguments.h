@@ -54,7 +54,9 @@ class Arguments {
                          std::string_view wanted);
 
 // Converts a list of whole numbers, or an array of one axis; `name` names it.
-std::vector<int32_t> Tokens(std::string_view name, nanobind::handle values);
+// Messages count its elements from `first`.
+std::vector<int32_t> Tokens(std::string_view name, nanobind::handle values,
+                            size_t first = 0);
 
 }  // namespace gemma::python
 

@@ -43,17 +43,19 @@ Words ReadWords(std::string_view name, nb::handle values) {
   }
   if (!has_rows) return Words(Tokens(name, values));
   nb::list tokens;
+  size_t first = 0;  // index of the element that tokens begin with
   for (const nb::handle value : values) {
     const InputRows* rows = nullptr;
     if (!nb::try_cast(value, rows) || rows == nullptr) {
       tokens.append(value);
       continue;
     }
-    words.Append(Tokens(name, tokens));
+    words.Append(Tokens(name, tokens, first));
     words.Append(*rows);
+    first += nb::len(tokens) + 1;
     tokens = nb::list();
   }
-  words.Append(Tokens(name, tokens));
+  words.Append(Tokens(name, tokens, first));
   return words;
 }
 
