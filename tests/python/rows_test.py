@@ -33,6 +33,13 @@ class Rows(unittest.TestCase):
         session.append(self.words()[:-1])
         np.testing.assert_array_equal(session.forward(self.tokens[-1:]), self.logits[-1])
 
+    def test_measures_equal_sessions(self):
+        for words in (self.words(), tuple(self.words(0, 4)), self.words(5, len(self.tokens))):
+            np.testing.assert_array_equal(self.llm.logits(words), self.logits)
+            logits, cache = self.llm.run_with_cache(words, "embedding")
+            np.testing.assert_array_equal(logits, self.logits)
+            np.testing.assert_array_equal(cache["embedding"], self.embeddings)
+
     def test_answers_equal_their_tokens(self):
         wanted = self.llm.generate(self.tokens, seed=1, max_tokens=20)
         self.assertEqual(self.llm.generate(self.words(), seed=1, max_tokens=20).tokens,

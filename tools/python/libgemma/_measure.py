@@ -29,6 +29,13 @@ def _told(numbers: Sequence[int]) -> str:
     return names + (", ..." if len(numbers) > _MOST_TOLD else "")
 
 
+def positions(tokens: Any) -> int:
+    """Returns how many positions tokens take, some of which may be InputRows."""
+    if not isinstance(tokens, (list, tuple)):
+        return len(tokens)
+    return sum(len(each) if isinstance(each, _core.InputRows) else 1 for each in tokens)
+
+
 def read_policies(policies: Any) -> list[_core.Policy]:
     """Returns policies: of None, all of ShieldGemma's; of a name or a Policy, this one; of a list,
     those in it; of a path that ends in .json, those of the file."""
@@ -76,7 +83,7 @@ class MeasureMixin(Base):
         logits` with the same activations and type of cache.
         """
         tokens = self._text_tokens(text, parse_control)
-        session = _core.Session(self._model, max_tokens=max(1, len(tokens)),
+        session = _core.Session(self._model, max_tokens=max(1, positions(tokens)),
                                 cache=self._options["cache"])
         try:
             return session.forward_all(tokens)

@@ -10,7 +10,7 @@ import numpy as np
 from libgemma import _core
 from libgemma._base import Base
 from libgemma._errors import InvalidArgumentError
-from libgemma._measure import Text
+from libgemma._measure import Text, positions
 
 # function(site, activations)
 TapFunction = Callable[[_core.TapSite, np.ndarray], Any]
@@ -134,7 +134,7 @@ class TapsMixin(Base):
             if site.name in found:
                 found[site.name].append(activations)
 
-        session = self.session(max_tokens=max(1, len(tokens)))
+        session = self.session(max_tokens=max(1, positions(tokens)))
         try:
             session.set_tap(_core.Tap(self._model, keep, sorted(found), before=inner))
             logits = session.forward_all(tokens)
