@@ -88,6 +88,16 @@ class Rows(unittest.TestCase):
                                     "token 2 of the prompt is 'x'"):
             self.llm.generate([2, rows, "x"])
 
+    def test_requests_refuse_rows(self):
+        rows = libgemma.InputRows(np.zeros((3, self.llm.model_dim)))
+        for call in (self.llm.create_completion, self.llm.create_embedding):
+            for words in (rows, [2, rows]):
+                with self.assertRaisesRegex(libgemma.InvalidArgumentError,
+                                            "InputRows; generate and stream"):
+                    call(words)
+        with self.assertRaisesRegex(TypeError, "not JSON serializable"):
+            self.llm.create_completion([2, object()])
+
 
 if __name__ == "__main__":
     unittest.main()

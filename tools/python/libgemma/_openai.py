@@ -99,7 +99,7 @@ class Call:
 
     def __init__(self, serving: Serving, path: str, fields: dict[str, Any],
                  inbox: _core.Inbox | None = None, tag: int = 0) -> None:
-        body = json.dumps(fields, allow_nan=False).encode()
+        body = json.dumps(fields, allow_nan=False, default=_refuse).encode()
         self._serving = serving  # stays until the call ends
         self._inbox = inbox or _core.Inbox(False)
         self._exchange = serving.handle(b"POST", path.encode(), _HEADERS, body, "", self._inbox,
@@ -161,6 +161,14 @@ class Call:
                 body = self._take()
         finally:
             self.close()
+
+
+def _refuse(value: Any) -> Any:
+    """Raises the error of a value that JSON has no form for."""
+    if isinstance(value, _core.InputRows):
+        raise _errors.InvalidArgumentError("OpenAI's requests cannot have InputRows; generate and "
+                                           "stream of LLM take them")
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
 def _checked(event: dict[str, Any]) -> dict[str, Any]:
