@@ -4,8 +4,10 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -73,10 +75,12 @@ TEST(EnginePasses, TokensComeTogether) {
     constexpr size_t kRequests = 5;
     constexpr size_t kTokens = 20;
     std::vector<Ticket> tickets;
+    Obstacle obstacle(engine);  // so that all requests run at the same time
     for (size_t i = 0; i < kRequests; ++i) {
       tickets.push_back(
           Submit(engine, handover.Of(Ask(MakePrompt(9, i + 1), kTokens))));
     }
+    obstacle.Release();
     const std::vector<size_t> each =
         handover.WaitFor(kRequests * (kTokens + 1));
     // A call for each pass at most, although 5 requests have a token in most.
@@ -131,6 +135,31 @@ TEST(EnginePasses, VectorsCountToo) {
     request.texts = {"a", "b"};
     const Ticket ticket = Submit(engine, handover.Of(std::move(request)));
     EXPECT_EQ(handover.WaitFor(1), std::vector<size_t>{1});
+  });
+}
+
+// What it uses may be gone by then.
+TEST(EnginePasses, DestroyedEngineCallsNothing) {
+  WithoutHanging([] {
+    const Model model = LoadSpeakingToy(kPassesToy, 2, 64);
+    const auto calls = std::make_shared<std::atomic<size_t>>(0);
+    std::optional<size_t> calls_at_end;
+    std::optional<Engine> engine;
+    {
+      EngineOptions options;
+      options.between_passes = [calls] { ++*calls; };
+      engine.emplace(MakeEngine(model, options));
+    }
+    Request request = Ask(MakePrompt(9, 1), 3);
+    request.on_done = [&](const absl::StatusOr<Completion>&) {
+      engine.reset();
+      calls_at_end = *calls;
+    };
+    const Ticket ticket = Submit(*engine, std::move(request));
+    EXPECT_EQ(ErrorOf(ticket.Wait()), "OK");
+    // The engine's thread drops the function when it ends.
+    while (calls.use_count() > 1) std::this_thread::yield();
+    EXPECT_EQ(*calls, calls_at_end);
   });
 }
 
