@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
+#include "src/serve/answer/json_writer.h"
 #include "src/serve/call.h"
 #include "src/serve/request/chat_messages.h"
 #include "src/serve/request/chat_request.h"
