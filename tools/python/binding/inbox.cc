@@ -50,10 +50,12 @@ Inbox::Sleepers& Inbox::ThisThread() {
 
 void Inbox::Put(uint64_t tag) const {
   Sleepers& sleepers = ThisThread();
-  // Requests of one event loop often come one after another.
-  const bool is_last =
-      !sleepers.states.empty() && sleepers.states.back() == state_;
-  if (sleepers.is_engine && !is_last) sleepers.states.push_back(state_);
+  // Newest first: requests of one event loop often come one after another.
+  const auto& states = sleepers.states;
+  if (sleepers.is_engine &&
+      std::find(states.rbegin(), states.rend(), state_) == states.rend()) {
+    sleepers.states.push_back(state_);
+  }
   {
     const std::lock_guard lock(state_->mutex);
     state_->tags.push_back(tag);
