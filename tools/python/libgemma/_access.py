@@ -179,8 +179,8 @@ class Access:
             if not re.fullmatch(r"[!-~]+", key):
                 raise ValueError(f"api_keys[{number}] is not printable ASCII without blanks")
         for origin in origins:
-            _, scheme, name = origin.partition("://")
-            if origin != "*" and (not scheme or "/" in name):
+            _, separator, name = origin.partition("://")
+            if origin != "*" and (not separator or "/" in name):
                 raise ValueError(f"cors: {origin!r} is not an origin, such as "
                                  "https://example.com, or '*'")
         self._digests = [_digest(key.encode()) for key in keys]
