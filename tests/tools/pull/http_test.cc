@@ -138,5 +138,47 @@ TEST(HttpClient, OutlivesAnException) {
   }
 }
 
+TEST(CheckUrl, HostsAndPorts) {
+  for (const char* url :
+       {"http://h", "https://h/a?b#c", "HTTP://h:80/", "http://[::1]:8080/x",
+        "http://1.2.3.4:65535", "https://a-b.c_d/%41@", "http://h:/"}) {
+    EXPECT_EQ(CheckUrl(url), absl::OkStatus()) << url;
+  }
+  for (const char* url : {"",
+                          "h",
+                          "ftp://h/",
+                          "http://",
+                          "http://u@h/",
+                          "http://u:p@h",
+                          "http://h:65536",
+                          "http://h:8x",
+                          "http://h:+8",
+                          "http://[abc/m",
+                          "http://a]b[/",
+                          "http://[::1]x/",
+                          "http://[zz]/",
+                          "http://[]/",
+                          "http://[ab]/",
+                          "http://[::1]:x/",
+                          "http://a%2fb/",
+                          "http://a%00b/",
+                          "http://:80",
+                          "http://h\\@g/",
+                          "http://h /",
+                          "http://h\n",
+                          "http://\u00e4/",
+                          "://h"}) {
+    EXPECT_EQ(CheckUrl(url).code(), absl::StatusCode::kInvalidArgument) << url;
+  }
+}
+
+TEST(CheckUrl, ErrorsHoldNoPassword) {
+  const absl::Status status =
+      CheckUrl("http://user:password@h/x.gguf?key=secret");
+  EXPECT_TRUE(absl::StrContains(status.message(), "http://h/x.gguf"));
+  EXPECT_FALSE(absl::StrContains(status.message(), "password"));
+  EXPECT_FALSE(absl::StrContains(status.message(), "secret"));
+}
+
 }  // namespace
 }  // namespace gemma::tools

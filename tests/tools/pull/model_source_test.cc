@@ -107,56 +107,18 @@ TEST(ModelSource, RefusesWhatIsNone) {
                                       "ftp://h/x.gguf",
                                       "file:///x.gguf",
                                       "http://",
-                                      "http://h/x.bin",
-                                      "http://h/x gguf.gguf"}) {
+                                      "http://h/x.bin"}) {
     const absl::StatusOr<ModelSource> source = ParseSource(text);
     EXPECT_FALSE(source.ok()) << text;
     EXPECT_THAT(source.status().message(), HasSubstr("wanted")) << text;
   }
 }
 
-TEST(ModelSource, ErrorsHoldNoPassword) {
-  const absl::Status status =
-      ParseSource("http://user:password@h/x.gguf?key=secret").status();
-  EXPECT_THAT(status.message(), HasSubstr("http://h/x.gguf"));
-  EXPECT_THAT(status.message(), Not(HasSubstr("password")));
-  EXPECT_THAT(status.message(), Not(HasSubstr("secret")));
-}
-
-TEST(CheckUrl, HostsAndPorts) {
-  for (const char* url :
-       {"http://h", "https://h/a?b#c", "HTTP://h:80/", "http://[::1]:8080/x",
-        "http://1.2.3.4:65535", "https://a-b.c_d/%41@", "http://h:/"}) {
-    EXPECT_EQ(CheckUrl(url), absl::OkStatus()) << url;
-  }
-  for (const char* url : {"",
-                          "h",
-                          "ftp://h/",
-                          "http:/h",
-                          "http://",
-                          "http:///h",
-                          "http://u@h/",
-                          "http://u:p@h",
-                          "http://h:65536",
-                          "http://h:8x",
-                          "http://h:+8",
-                          "http://[abc/m",
-                          "http://a]b[/",
-                          "http://[::1]x/",
-                          "http://[zz]/",
-                          "http://[]/",
-                          "http://[ab]/",
-                          "http://[::1]:x/",
-                          "http://a%2fb/",
-                          "http://a%00b/",
-                          "http://:80",
-                          "http://h\\@g/",
-                          "http://h /",
-                          "http://h\n",
-                          "http://\u00e4/",
-                          "://h"}) {
-    EXPECT_EQ(CheckUrl(url).code(), absl::StatusCode::kInvalidArgument) << url;
-  }
+TEST(ModelSource, TextHoldsNoPassword) {
+  const absl::StatusOr<ModelSource> source =
+      ParseSource("http://user:password@h/x.gguf?key=secret");
+  ASSERT_TRUE(source.ok());
+  EXPECT_EQ(source->text, "http://h/x.gguf");
 }
 
 TEST(EscapeUrlPart, KeepsPlainCharacters) {

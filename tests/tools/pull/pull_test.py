@@ -568,7 +568,8 @@ class FailureTest(PullTest):
         for source in ("hf://owner", "hf://owner/", "hf:///toy", "hf://../toy", "hf://owner/..", 
                        "hf://owner/toy/../x.gguf", "hf://owner/toy@", "hf://owner/toy@../x", "hf://own er/toy",
                        "ftp://127.0.0.1/x.gguf", "http://127.0.0.1/x.bin", "http://",
-                       "http://user:password@127.0.0.1/x.gguf", "", "pip:other==1.0"):
+                       "http://user:password@127.0.0.1/x.gguf", "http://[abc/x.gguf", "http://a%2fb/x.gguf",
+                       "http://127.0.0.1/x y.gguf", "", "pip:other==1.0"):
             with self.subTest(source):
                 line, = self.pull_fails(2, source)
                 self.assertNotIn("password@", line)

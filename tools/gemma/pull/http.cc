@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -168,6 +169,21 @@ absl::StatusOr<bool> HttpClient::Transfer::TakeBody(std::string_view bytes) {
   GEMMA_RETURN_IF_ERROR(Begin());
   GEMMA_RETURN_IF_ERROR(body->Append(bytes));
   return true;
+}
+
+absl::Status CheckUrl(const std::string& url) {
+  const bool has_odd_character =
+      std::any_of(url.begin(), url.end(), [](char c) {
+        return !absl::ascii_isgraph(static_cast<unsigned char>(c));
+      });
+  const Url parsed = has_odd_character ? nullptr : ParseUrl(url);
+  const std::string scheme =
+      parsed == nullptr ? "" : Part(parsed, CURLUPART_SCHEME);
+  if (scheme == "http" || scheme == "https") return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(PublicPart(url),
+                   ": wanted a URL with http:// or https:// and a host, and "
+                   "without a user name"));
 }
 
 std::string HttpResponse::Header(const std::string& name) const {

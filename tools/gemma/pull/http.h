@@ -14,6 +14,10 @@
 
 namespace gemma::tools {
 
+// OK if `url` may be fetched: http or https, no user name, and only characters
+// that a URL may contain.
+absl::Status CheckUrl(const std::string& url);
+
 struct HttpResponse {
   long status = 0;
   std::map<std::string, std::string> headers;  // names in lower case

@@ -122,15 +122,18 @@ absl::StatusOr<ModelSource> ParseHub(std::string_view text) {
   return source;
 }
 
+// What fetches the URL checks the rest of it.
 absl::StatusOr<ModelSource> ParseUrl(std::string_view text) {
   ModelSource source;
   source.kind = SourceKind::kUrl;
   source.url = std::string(text);
   source.text = PublicPart(text);
-  if (const absl::Status status = CheckUrl(source.url); !status.ok()) {
-    return status;
+  const bool is_http = absl::StartsWithIgnoreCase(text, "http://") ||
+                       absl::StartsWithIgnoreCase(text, "https://");
+  if (!is_http || !IsGguf(source.text)) {
+    return Wrong(source.text,
+                 "the URL of a GGUF file, with http:// or https://");
   }
-  if (!IsGguf(source.text)) return Wrong(source.text, "the URL of a GGUF file");
   source.name = NameOfGguf(source.text);
   return source;
 }

@@ -84,6 +84,9 @@ absl::StatusOr<ModelSource> FindSource(const std::string& model,
   }
   absl::StatusOr<ModelSource> source = ParseSource(text);
   if (!source.ok()) return WithHint(AsUsageError(source.status()), model);
+  if (source->kind == SourceKind::kUrl) {
+    GEMMA_RETURN_IF_ERROR(AsUsageError(CheckUrl(source->url)));
+  }
   if (!name.empty()) source->name = name;
   return source;
 }

@@ -6,13 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "absl/status/status.h"
-
 namespace gemma::tools {
-
-// OK if `url` may be fetched: http or https, no user name, and only characters
-// that a URL may contain.
-absl::Status CheckUrl(std::string_view url);
 
 // `url` without the parts that may be secret: user name and password, and
 // everything from "?" or "#" on.
