@@ -40,7 +40,7 @@ def handler(task="generate", path=TOY, **options):
 
 
 def answers(prompts, path=TOY):
-    with libgemma.LLM(path, threads=1) as llm:
+    with libgemma.LLM(path, threads=1, deterministic=True) as llm:
         return dict(zip(prompts, (done.text for done in llm.generate(list(prompts), **SAMPLING))))
 
 
@@ -195,10 +195,10 @@ class BeamTest(unittest.TestCase):
                         "text": result.example, **result.inference}))
 
         vectors, policies = self.run_pipeline(build)
-        with libgemma.LLM(EMBEDDER) as llm:
+        with libgemma.LLM(EMBEDDER, deterministic=True) as llm:
             wanted = dict(zip(PROMPTS, llm.embed(PROMPTS[:5]).tolist()))
         self.assertEqual({row["text"]: row["vector"] for row in vectors}, wanted)
-        with libgemma.LLM(SHIELD) as llm:
+        with libgemma.LLM(SHIELD, deterministic=True) as llm:
             wanted = dict(zip(PROMPTS, llm.classify(PROMPTS[:5])))
         self.assertEqual({row.pop("text"): row for row in policies}, wanted)
 
@@ -207,7 +207,7 @@ class HandlerTest(unittest.TestCase):
     def test_batches_weigh_prompt_tokens(self):
         made = handler(max_batch_size=50, max_batch_tokens=100)
         weigh = pickle.loads(pickle.dumps(made)).batch_elements_kwargs()["element_size_fn"]
-        with libgemma.LLM(TOY) as llm:
+        with libgemma.LLM(TOY, deterministic=True) as llm:
             count = len(llm.tokenize(PROMPTS[0]))
         self.assertEqual(weigh(PROMPTS[0]), count)
         self.assertEqual(weigh([2, 17, 4]), 3)

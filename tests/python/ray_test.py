@@ -124,7 +124,7 @@ class RowsTest(unittest.TestCase):
     def check(self, rows, prompts, sampling, path=TOY):
         """Each row came once, with the answer of one process."""
         self.assertEqual([row["id"] for row in rows], list(range(len(prompts))))
-        with libgemma.LLM(path, threads=1) as llm:
+        with libgemma.LLM(path, threads=1, deterministic=True) as llm:
             wanted = [(done.text, done.finish_reason, done.prompt_tokens, len(done.tokens),
                        done.seed) for done in llm.generate(prompts, **sampling)]
         self.assertEqual([(row["answer"], row["finish_reason"], row["prompt_tokens"],
@@ -157,7 +157,7 @@ class RayDataTest(RowsTest):
         tokens = [2, 17, 4, 99]
         chats = mapped(numbered([chat, chat[:1]]), TOY, "generate", arguments=SAMPLING)
         rows = mapped(numbered([tokens]), TOY, "generate", arguments=SAMPLING)
-        with libgemma.LLM(TOY, threads=1) as llm:
+        with libgemma.LLM(TOY, threads=1, deterministic=True) as llm:
             self.assertEqual([row["answer"] for row in chats],
                              [done.text for done in llm.chat([chat, chat[:1]], **SAMPLING)])
             self.assertEqual(rows[0]["answer"], llm.generate(tokens, **SAMPLING).text)
@@ -184,14 +184,14 @@ class RayDataTest(RowsTest):
 
     def test_embeddings_equal_one_process(self):
         rows = mapped(numbered(PROMPTS), EMBEDDER, "embed")
-        with libgemma.LLM(EMBEDDER, threads=1) as llm:
+        with libgemma.LLM(EMBEDDER, threads=1, deterministic=True) as llm:
             numpy.testing.assert_array_equal(vectors_of(rows), llm.embed(PROMPTS))
 
     def test_policies_equal_one_process(self):
         turns = [row | {"reply": "it is" if row["id"] % 2 else None}
                  for row in numbered(PROMPTS[:6])]
         rows = mapped(turns, SHIELD, "classify", response_column="reply")
-        with libgemma.LLM(SHIELD, threads=1) as llm:
+        with libgemma.LLM(SHIELD, threads=1, deterministic=True) as llm:
             wanted = llm.classify([(turn["prompt"], turn["reply"]) if turn["reply"]
                                    else turn["prompt"] for turn in turns])
         self.assertEqual([{name: row[name] for name in wanted[0]} for row in rows], wanted)
@@ -199,7 +199,7 @@ class RayDataTest(RowsTest):
     def test_scores_equal_one_process(self):
         choices = ["cat", "a time"]
         rows = mapped(numbered(PROMPTS[:6]), TOY, "score", arguments={"choices": choices})
-        with libgemma.LLM(TOY, threads=1) as llm:
+        with libgemma.LLM(TOY, threads=1, deterministic=True) as llm:
             self.assertEqual([row["log_probabilities"] for row in rows],
                              [llm.score(prompt, choices) for prompt in PROMPTS[:6]])
 
@@ -272,14 +272,14 @@ class ExamplesTest(unittest.TestCase):
     def test_embed_parquet(self):
         rows = self.run_example("embed_parquet.py", EMBEDDER, "--dimensions", "16",
                                 text=self.TEXTS)
-        with libgemma.LLM(EMBEDDER) as llm:
+        with libgemma.LLM(EMBEDDER, deterministic=True) as llm:
             numpy.testing.assert_array_equal(vectors_of(rows),
                                              llm.embed(self.TEXTS, dimensions=16))
 
     def test_shieldgemma_parquet(self):
         texts = [*self.TEXTS[:-1], TOO_LONG * 20]
         rows = self.run_example("shieldgemma_parquet.py", SHIELD, text=texts)
-        with libgemma.LLM(SHIELD) as llm:
+        with libgemma.LLM(SHIELD, deterministic=True) as llm:
             wanted = llm.classify(texts[:-1])
         refused = rows.pop()
         self.assertEqual([{name: row[name] for name in wanted[0]} for row in rows], wanted)
@@ -291,7 +291,7 @@ class ExamplesTest(unittest.TestCase):
         rows = self.run_example("shieldgemma_parquet.py", SHIELD, "--column", "prompt",
                                 "--response", "answer", "--policy", "hate",
                                 prompt=self.TEXTS, answer=self.TEXTS[::-1])
-        with libgemma.LLM(SHIELD) as llm:
+        with libgemma.LLM(SHIELD, deterministic=True) as llm:
             wanted = llm.classify(list(zip(self.TEXTS, self.TEXTS[::-1])),
                                   policies=["hate"])
         self.assertEqual([row["hate"] for row in rows],

@@ -63,6 +63,7 @@ class Rows:
       classify  a text, or the texts of a user and of a model: the probability of each policy
       score     a text or tokens: log_probabilities, one for each of arguments["choices"]
     `arguments` are those of LLM.generate, embed, classify or score, and `options` those of LLM.
+    `deterministic` is by default True, so that no number depends on the rows of the same batch.
 
     Raises the library's error for arguments with which the model would refuse every row.
     """
@@ -72,7 +73,7 @@ class Rows:
             raise ValueError(f"task is {task!r}, wanted one of {', '.join(TASKS)}")
         self._task = task
         self._arguments = dict(arguments or {})
-        self._llm = libgemma.LLM(path, **(options or {}))
+        self._llm = libgemma.LLM(path, **({"deterministic": True} | (options or {})))
         self._places = asyncio.Semaphore(_MOST_REQUESTS)
         try:
             self._check_arguments()

@@ -42,7 +42,7 @@ class Handler(ModelHandler):
       score     a text or tokens: log_probabilities, one for each of arguments["choices"]
     arguments: those of LLM.generate, embed, classify or score. The inference_args of RunInference
         come before them.
-    options: those of LLM.
+    options: those of LLM. `deterministic` is by default True.
     max_batch_size: the most examples of a batch.
     max_batch_tokens: the most tokens of the prompts of a batch, unless its only one has more.
     errors: "raise" fails the batch of an example that the model refuses, such as a prompt that is

@@ -81,7 +81,8 @@ class Rows:
         answer have null there.
     arguments: those of LLM.generate, embed, classify or score. With a `seed`, an answer depends on
         nothing but its own row.
-    options: those of LLM. `threads` is by default the number of the node's CPUs.
+    options: those of LLM. `threads` is by default the number of the node's CPUs, and
+        `deterministic` True.
     errors: "raise" ends the job at the first row that the model refuses, such as a prompt that is
         too long. "column" adds the column `error`, and leaves the other new columns of such a row
         null.
