@@ -44,5 +44,6 @@
 #include "gemma/c_status.h"
 #include "gemma/c_taps.h"
 #include "gemma/c_tokens.h"
+#include "gemma/c_words.h"
 
 #endif /* GEMMA_C_API_H_ */

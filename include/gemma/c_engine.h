@@ -179,6 +179,8 @@ typedef struct gemma_request {
   const gemma_text* texts;
   size_t num_texts;                 /* size of texts */
   const gemma_embed_options* embed; /* how to embed; null: the defaults */
+  /* If not null, the prompt; prompt_size must then be 0. */
+  const gemma_words* words;
 } gemma_request;
 
 /* Sets struct_size, and all other fields to 0. size: sizeof(gemma_request). */

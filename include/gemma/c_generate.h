@@ -161,6 +161,12 @@ GEMMA_EXPORT gemma_status gemma_generate(
     gemma_session* session, const int32_t* prompt, size_t prompt_size,
     const gemma_generate_options* options, gemma_text_callback on_text,
     void* user, gemma_generate_stats* stats);
+/* The same for a prompt of words. Penalties do not count rows, and on_token
+ * does not receive them. */
+GEMMA_EXPORT gemma_status gemma_generate_words(
+    gemma_session* session, const gemma_words* prompt,
+    const gemma_generate_options* options, gemma_text_callback on_text,
+    void* user, gemma_generate_stats* stats);
 
 #ifdef __cplusplus
 } /* extern "C" */

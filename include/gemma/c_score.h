@@ -24,6 +24,13 @@ GEMMA_EXPORT gemma_status gemma_score(gemma_session* session,
                                       const gemma_tokens* choices,
                                       size_t num_choices, double* scores,
                                       double* token_scores, bool* is_greedy);
+/* The same after a prompt of words. */
+GEMMA_EXPORT gemma_status gemma_score_words(gemma_session* session,
+                                            const gemma_words* prompt,
+                                            const gemma_tokens* choices,
+                                            size_t num_choices, double* scores,
+                                            double* token_scores,
+                                            bool* is_greedy);
 
 #ifdef __cplusplus
 } /* extern "C" */

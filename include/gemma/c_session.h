@@ -1,16 +1,17 @@
-/* One sequence of tokens and its caches, for C. */
+/* One sequence of words and its caches, for C. */
 
 #ifndef GEMMA_C_SESSION_H_
 #define GEMMA_C_SESSION_H_
 
 #include "gemma/c_model.h"
+#include "gemma/c_words.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* One sequence of tokens and its caches. Only one thread at a time may use
- * it. */
+/* One sequence of tokens and rows, and its caches. Only one thread at a time
+ * may use it. */
 typedef struct gemma_session gemma_session;
 
 /* The format of cached keys and values. */
@@ -52,14 +53,19 @@ GEMMA_EXPORT void gemma_session_free(gemma_session* session);
 
 /* ---- What it holds */
 
-/* Returns the number of tokens in the session. */
+/* Returns the number of tokens and rows in the session. */
 GEMMA_EXPORT size_t gemma_session_position(const gemma_session* session);
-/* Returns the number of tokens that still fit. */
+/* Returns the number of tokens and rows that still fit. */
 GEMMA_EXPORT size_t gemma_session_remaining(const gemma_session* session);
-/* Writes all tokens; see gemma/c_tokens.h for capacity and size. */
+/* Writes all tokens, with GEMMA_ROW_TOKEN in place of each row; see
+ * gemma/c_tokens.h for capacity and size. */
 GEMMA_EXPORT gemma_status gemma_session_tokens(const gemma_session* session,
                                                int32_t* tokens, size_t capacity,
                                                size_t* size);
+/* Creates a list of all tokens and rows, which shares the values of the rows.
+ * Free *words with gemma_words_free. */
+GEMMA_EXPORT gemma_status gemma_session_words(const gemma_session* session,
+                                              gemma_words** words);
 /* Writes the options of the session, which after gemma_session_restore come
  * from the file. Set struct_size by gemma_session_options_init first. */
 GEMMA_EXPORT gemma_status gemma_session_get_options(
@@ -113,10 +119,41 @@ GEMMA_EXPORT gemma_status
 gemma_session_forward_batch(const gemma_continuation* batch, size_t batch_size,
                             float* logits, size_t capacity, size_t* size);
 
+/* ---- Rows in place of tokens */
+
+/* As gemma_session_forward_top, for words. Also changes nothing, with
+ * GEMMA_INVALID_ARGUMENT, if a row does not have the model's model_dim values,
+ * or if rows that attend to each other are more than prefill_chunk of
+ * gemma_load_options, because one pass computes all of them. */
+GEMMA_EXPORT gemma_status gemma_session_forward_words(gemma_session* session,
+                                                      const gemma_words* words,
+                                                      size_t top_k,
+                                                      const float** logits);
+/* As gemma_session_forward_all, for words. */
+GEMMA_EXPORT gemma_status gemma_session_forward_all_words(
+    gemma_session* session, const gemma_words* words, float* logits,
+    size_t capacity, size_t* size);
+/* As gemma_session_append, for words. */
+GEMMA_EXPORT gemma_status gemma_session_append_words(
+    gemma_session* session, const gemma_words* words,
+    bool (*on_pass)(size_t done, void* user), void* user);
+
+/* A session of a batch and the words to append. This struct never grows. */
+typedef struct gemma_words_continuation {
+  gemma_session* session;   /* at most once in a batch */
+  const gemma_words* words; /* at least one word */
+} gemma_words_continuation;
+
+/* As gemma_session_forward_batch, for words. */
+GEMMA_EXPORT gemma_status gemma_session_forward_batch_words(
+    const gemma_words_continuation* batch, size_t batch_size, float* logits,
+    size_t capacity, size_t* size);
+
 /* ---- Going back, copies, files */
 
-/* Keeps only the first `position` tokens. GEMMA_OUT_OF_RANGE if the session has
- * fewer. */
+/* Keeps only the first `position` tokens and rows. GEMMA_OUT_OF_RANGE if the
+ * session has fewer. GEMMA_INVALID_ARGUMENT inside bidirectional rows; see
+ * gemma_words_whole. */
 GEMMA_EXPORT gemma_status gemma_session_rewind(gemma_session* session,
                                                size_t position);
 /* Saves the state here, so that a later rewind to this position is cheap. If

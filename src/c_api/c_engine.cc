@@ -114,6 +114,7 @@ absl::Status ReadRequest(const gemma_request* request, const Model& model,
   GEMMA_RETURN_IF_ERROR(ReadSized(request, "gemma_request", from));
   GEMMA_C_REQUIRE_LIST(from, prompt, from.prompt_size);
   to.prompt.assign(from.prompt, from.prompt + from.prompt_size);
+  if (from.words != nullptr) to.words = from.words->words;
   to.client = TextOrEmpty(from.client);
   GEMMA_RETURN_IF_ERROR(
       ReadLists(from.choices, from.num_choices, "choices", to.choices));

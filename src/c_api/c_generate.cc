@@ -12,6 +12,41 @@
 
 using gemma::internal::Reported;
 
+namespace gemma::internal {
+namespace {
+
+// prompt: tokens or words.
+template <class Prompt>
+absl::Status GenerateAfter(gemma_session* session, const Prompt& prompt,
+                           const gemma_generate_options* options,
+                           gemma_text_callback on_text, void* user,
+                           gemma_generate_stats* stats) {
+  if (stats != nullptr) {
+    GEMMA_RETURN_IF_ERROR(CheckSize(*stats, "gemma_generate_stats"));
+  }
+  AnswerOptions read;
+  GEMMA_RETURN_IF_ERROR(
+      read.Read(options, session->session.model(), on_text, user));
+  GEMMA_ASSIGN_OR_RETURN(
+      const GenerateStats made,
+      Generate(session->session, prompt, read.options(), read.on_text()));
+  GEMMA_RETURN_IF_ERROR(read.Finish());
+  if (stats == nullptr) return absl::OkStatus();
+  WriteSized({.prompt_tokens = made.prompt_tokens,
+              .new_tokens = made.new_tokens,
+              .prefill_seconds = made.prefill_seconds,
+              .decode_seconds = made.decode_seconds,
+              .stop_reason = static_cast<gemma_stop_reason>(made.stop_reason),
+              .reused_tokens = made.reused_tokens,
+              .drafted_tokens = made.drafted_tokens,
+              .accepted_tokens = made.accepted_tokens},
+             stats);
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace gemma::internal
+
 gemma_cancellation* gemma_cancellation_create(void) {
   return new (std::nothrow) gemma_cancellation;
 }
@@ -66,30 +101,21 @@ gemma_status gemma_generate(gemma_session* session, const int32_t* prompt,
   return Reported([&]() -> absl::Status {
     GEMMA_C_REQUIRE(session);
     if (prompt_size != 0) GEMMA_C_REQUIRE(prompt);
-    if (stats != nullptr) {
-      GEMMA_RETURN_IF_ERROR(
-          gemma::internal::CheckSize(*stats, "gemma_generate_stats"));
-    }
-    gemma::internal::AnswerOptions read;
-    GEMMA_RETURN_IF_ERROR(
-        read.Read(options, session->session.model(), on_text, user));
-    GEMMA_ASSIGN_OR_RETURN(
-        const gemma::GenerateStats made,
-        gemma::Generate(session->session,
-                        absl::Span<const int32_t>(prompt, prompt_size),
-                        read.options(), read.on_text()));
-    GEMMA_RETURN_IF_ERROR(read.Finish());
-    if (stats == nullptr) return absl::OkStatus();
-    gemma::internal::WriteSized(
-        {.prompt_tokens = made.prompt_tokens,
-         .new_tokens = made.new_tokens,
-         .prefill_seconds = made.prefill_seconds,
-         .decode_seconds = made.decode_seconds,
-         .stop_reason = static_cast<gemma_stop_reason>(made.stop_reason),
-         .reused_tokens = made.reused_tokens,
-         .drafted_tokens = made.drafted_tokens,
-         .accepted_tokens = made.accepted_tokens},
-        stats);
-    return absl::OkStatus();
+    return gemma::internal::GenerateAfter(
+        session, absl::Span<const int32_t>(prompt, prompt_size), options,
+        on_text, user, stats);
+  });
+}
+
+gemma_status gemma_generate_words(gemma_session* session,
+                                  const gemma_words* prompt,
+                                  const gemma_generate_options* options,
+                                  gemma_text_callback on_text, void* user,
+                                  gemma_generate_stats* stats) {
+  return Reported([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(session);
+    GEMMA_C_REQUIRE(prompt);
+    return gemma::internal::GenerateAfter(session, prompt->words, options,
+                                          on_text, user, stats);
   });
 }

@@ -64,6 +64,43 @@ absl::Status CheckRows(const Model& model, size_t rows, const float* logits,
   return absl::OkStatus();
 }
 
+// What the functions for tokens and for words share. `added`: tokens or words.
+
+template <class Added>
+absl::Status ForwardTop(gemma_session* session, const Added& added,
+                        size_t top_k, const float** logits) {
+  GEMMA_ASSIGN_OR_RETURN(const auto computed,
+                         session->session.ForwardTop(added, top_k));
+  *logits = computed.data();
+  return absl::OkStatus();
+}
+
+template <class Added>
+absl::Status ForwardAll(gemma_session* session, const Added& added,
+                        float* logits, size_t capacity, size_t* size) {
+  GEMMA_RETURN_IF_ERROR(CheckRows(session->session.model(), added.size(),
+                                  logits, capacity, size));
+  return session->session.ForwardAll(added, {logits, *size});
+}
+
+template <class Added>
+absl::Status AppendAll(gemma_session* session, const Added& added,
+                       bool (*on_pass)(size_t done, void* user), void* user) {
+  if (on_pass == nullptr) return session->session.Append(added);
+  return session->session.Append(
+      added, [&](size_t done) { return on_pass(done, user); });
+}
+
+absl::Status ForwardBatch(const std::vector<Session::Continuation>& batch,
+                          float* logits, size_t capacity, size_t* size) {
+  if (batch.empty()) {
+    return absl::InvalidArgumentError("batch_size is 0, wanted 1 or more");
+  }
+  GEMMA_RETURN_IF_ERROR(CheckRows(batch[0].session->model(), batch.size(),
+                                  logits, capacity, size));
+  return Session::ForwardBatch(batch, {logits, *size});
+}
+
 }  // namespace
 }  // namespace gemma::internal
 
@@ -123,6 +160,16 @@ gemma_status gemma_session_tokens(const gemma_session* session, int32_t* tokens,
   });
 }
 
+gemma_status gemma_session_words(const gemma_session* session,
+                                 gemma_words** words) {
+  return Reported([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(session);
+    GEMMA_C_REQUIRE(words);
+    *words = new gemma_words{session->session.words()};
+    return absl::OkStatus();
+  });
+}
+
 gemma_status gemma_session_get_options(const gemma_session* session,
                                        gemma_session_options* options) {
   return Reported([&]() -> absl::Status {
@@ -152,11 +199,8 @@ gemma_status gemma_session_forward_top(gemma_session* session,
     GEMMA_C_REQUIRE(session);
     if (num_tokens != 0) GEMMA_C_REQUIRE(tokens);
     GEMMA_C_REQUIRE(logits);
-    GEMMA_ASSIGN_OR_RETURN(
-        const auto computed,
-        session->session.ForwardTop({tokens, num_tokens}, top_k));
-    *logits = computed.data();
-    return absl::OkStatus();
+    return gemma::internal::ForwardTop(
+        session, absl::Span<const int32_t>(tokens, num_tokens), top_k, logits);
   });
 }
 
@@ -168,9 +212,9 @@ gemma_status gemma_session_forward_all(gemma_session* session,
     GEMMA_C_REQUIRE(session);
     if (num_tokens != 0) GEMMA_C_REQUIRE(tokens);
     GEMMA_C_REQUIRE(size);
-    GEMMA_RETURN_IF_ERROR(gemma::internal::CheckRows(
-        session->session.model(), num_tokens, logits, capacity, size));
-    return session->session.ForwardAll({tokens, num_tokens}, {logits, *size});
+    return gemma::internal::ForwardAll(
+        session, absl::Span<const int32_t>(tokens, num_tokens), logits,
+        capacity, size);
   });
 }
 
@@ -181,10 +225,8 @@ gemma_status gemma_session_append(gemma_session* session, const int32_t* tokens,
   return Reported([&]() -> absl::Status {
     GEMMA_C_REQUIRE(session);
     if (num_tokens != 0) GEMMA_C_REQUIRE(tokens);
-    const absl::Span<const int32_t> added(tokens, num_tokens);
-    if (on_pass == nullptr) return session->session.Append(added);
-    return session->session.Append(
-        added, [&](size_t done) { return on_pass(done, user); });
+    return gemma::internal::AppendAll(
+        session, absl::Span<const int32_t>(tokens, num_tokens), on_pass, user);
   });
 }
 
@@ -208,12 +250,63 @@ gemma_status gemma_session_forward_batch(const gemma_continuation* batch,
       read.push_back(
           {.session = &session->session, .tokens = {tokens, num_tokens}});
     }
-    if (read.empty()) {
-      return absl::InvalidArgumentError("batch_size is 0, wanted 1 or more");
+    return gemma::internal::ForwardBatch(read, logits, capacity, size);
+  });
+}
+
+gemma_status gemma_session_forward_words(gemma_session* session,
+                                         const gemma_words* words, size_t top_k,
+                                         const float** logits) {
+  return Reported([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(session);
+    GEMMA_C_REQUIRE(words);
+    GEMMA_C_REQUIRE(logits);
+    return gemma::internal::ForwardTop(session, words->words, top_k, logits);
+  });
+}
+
+gemma_status gemma_session_forward_all_words(gemma_session* session,
+                                             const gemma_words* words,
+                                             float* logits, size_t capacity,
+                                             size_t* size) {
+  return Reported([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(session);
+    GEMMA_C_REQUIRE(words);
+    GEMMA_C_REQUIRE(size);
+    return gemma::internal::ForwardAll(session, words->words, logits, capacity,
+                                       size);
+  });
+}
+
+gemma_status gemma_session_append_words(
+    gemma_session* session, const gemma_words* words,
+    bool (*on_pass)(size_t done, void* user), void* user) {
+  return Reported([&]() -> absl::Status {
+    GEMMA_C_REQUIRE(session);
+    GEMMA_C_REQUIRE(words);
+    return gemma::internal::AppendAll(session, words->words, on_pass, user);
+  });
+}
+
+gemma_status gemma_session_forward_batch_words(
+    const gemma_words_continuation* batch, size_t batch_size, float* logits,
+    size_t capacity, size_t* size) {
+  return Reported([&]() -> absl::Status {
+    if (batch_size != 0) GEMMA_C_REQUIRE(batch);
+    GEMMA_C_REQUIRE(size);
+    std::vector<gemma::Session::Continuation> read;
+    for (size_t i = 0; i < batch_size; ++i) {
+      const auto& [session, words] = batch[i];
+      if (session == nullptr) {
+        return gemma::internal::NullError(
+            absl::StrCat("batch[", i, "].session"));
+      }
+      if (words == nullptr) {
+        return gemma::internal::NullError(absl::StrCat("batch[", i, "].words"));
+      }
+      read.push_back({.session = &session->session, .words = &words->words});
     }
-    GEMMA_RETURN_IF_ERROR(gemma::internal::CheckRows(
-        read[0].session->model(), batch_size, logits, capacity, size));
-    return gemma::Session::ForwardBatch(read, {logits, *size});
+    return gemma::internal::ForwardBatch(read, logits, capacity, size);
   });
 }
 

@@ -26,6 +26,14 @@ struct gemma_session {
   gemma::Session session;
 };
 
+struct gemma_input_rows {
+  gemma::InputRows rows;
+};
+
+struct gemma_words {
+  gemma::Words words = {};
+};
+
 struct gemma_compiled_grammar {
   gemma::Grammar grammar;
 };
