@@ -10,6 +10,8 @@ from command import gemma
 from toys import TUNED, load, room, run_json
 
 import libgemma
+from libgemma import _core
+from libgemma._serving import Serving
 from libgemma.llama import Llama
 
 
@@ -144,6 +146,43 @@ class Memory(unittest.TestCase):
             self.assertEqual(llm._budget.bytes, 2 * one)
             with self.assertRaises(libgemma.InvalidArgumentError):
                 load(memory=one // 2).close()
+
+    def test_served_models_fit_together(self):
+        """Each of them fits alone: its caches need 1.07 GB."""
+        long = {"context": 1 << 18, "threads": 1}
+        two = {"a": TUNED, "b": TUNED}
+        with room(3 << 29):
+            for models, options in ((TUNED, long), (two, {**long, "sequences": 4}),
+                                    (two, {**long, "max_memory": 1 << 30}),
+                                    (two, {**long, "ignore_memory": True})):
+                serving = Serving(models, **options)
+                self.addCleanup(serving.close)
+                serving.open()
+                serving.close()
+            for models, options in ((two, {}), (TUNED, {"guard": ("g", TUNED)})):
+                serving = Serving(models, **long, **options)
+                self.addCleanup(serving.close)
+                with self.assertRaisesRegex(
+                        libgemma.ResourceExhaustedError,
+                        r"(a, b|gguf, g): needs .* for 8 contexts of 262144, .*; "
+                        r"(sequences|context)=\d+ fits"):
+                    serving.open()
+                self.assertEqual(serving._loaded, [])  # nothing was loaded before
+            with load(**long) as first, load(**long) as second:
+                serving = Serving({"a": first, "b": second})
+                self.addCleanup(serving.close)
+                with self.assertRaisesRegex(libgemma.ResourceExhaustedError, r"a, b: needs 2\.1"):
+                    serving.open()
+
+    def test_served_models_share_rest(self):
+        serving = Serving({"a": TUNED, "b": TUNED}, context=64, threads=1)
+        self.addCleanup(serving.close)
+        kept = []
+        with mock.patch.object(_core, "check_memory", lambda engines, most: 5000):
+            with mock.patch.object(_core.Server, "create") as create:
+                create.return_value.add = lambda *given, **_: kept.append(given[2]["reuse_bytes"])
+                serving.open()
+        self.assertEqual(kept, [2500, 2500])
 
     def test_kept_bytes_have_room(self):
         with load(reuse_bytes=None) as llm:

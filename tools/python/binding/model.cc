@@ -133,7 +133,8 @@ void CheckBeforeWeights(const std::string& name, const nb::dict& options,
   load->before_weights = [=](const Model& model) {
     EngineOptions chosen = engine;
     if (!has_context) chosen.max_tokens = DefaultContext(model);
-    return CheckMemory(model, name, chosen, left);
+    return CheckMemory({{.model = &model, .name = name, .options = chosen}},
+                       /*max_bytes=*/0, left);
   };
 }
 

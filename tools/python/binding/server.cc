@@ -5,11 +5,13 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -19,6 +21,7 @@
 #include "tools/python/binding/errors.h"
 #include "tools/python/binding/gil.h"
 #include "tools/python/binding/inbox.h"
+#include "tools/python/binding/memory.h"
 #include "tools/python/binding/model.h"
 #include "tools/python/binding/module.h"
 #include "tools/python/binding/text.h"
@@ -123,6 +126,32 @@ void AddExchange(nb::module_& m) {
       .def("close", &Bound<Exchange>::Close, "Ends the request.");
 }
 
+// name, model, options of its engine, is_loaded and moderates
+using Planned =
+    std::tuple<std::string, const BoundModel*, nb::dict, bool, bool>;
+
+uint64_t CheckTogether(const std::vector<Planned>& all, uint64_t max_bytes) {
+  std::vector<std::shared_ptr<Model>> models;
+  std::vector<PlannedEngine> engines;
+  for (const auto& [name, model, options, is_loaded, moderates] : all) {
+    models.push_back(model->get());
+    Arguments arguments(options);
+    PlannedEngine planned = {.model = models.back().get(),
+                             .name = name,
+                             .options = ReadEngineOptions(arguments),
+                             .is_loaded = is_loaded,
+                             .moderates = moderates};
+    if (!arguments.Take("context").is_valid()) {
+      planned.options.max_tokens = DefaultContext(*planned.model);
+    }
+    arguments.RefuseOthers();
+    engines.push_back(std::move(planned));
+  }
+  MemoryLeft left;
+  ThrowIfError(CheckMemory(engines, max_bytes, &left));
+  return left.bytes;
+}
+
 }  // namespace
 
 void AddServer(nb::module_& m) {
@@ -147,6 +176,11 @@ void AddServer(nb::module_& m) {
       .def("close", &Bound<Server>::Close,
            "Ends all requests and waits until they have ended.")
       .def_prop_ro("closed", &Bound<Server>::closed);
+  m.def("check_memory", CheckTogether, "engines"_a, "max_bytes"_a,
+        "Checks that models and engines fit in memory together, and returns "
+        "the bytes that they leave, or 2**64 - 1 if that is unknown. engines: "
+        "(name, model, options, is_loaded, moderates) of each; max_bytes: a "
+        "limit of all, or 0.");
 }
 
 }  // namespace gemma::python

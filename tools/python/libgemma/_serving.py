@@ -9,7 +9,9 @@ from typing import Any, Union
 
 from libgemma import _core
 from libgemma._errors import FailedPreconditionError, InvalidArgumentError
+from libgemma._files import adapter_pairs
 from libgemma._measure import read_policies
+from libgemma._names import resolve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ class Serving:
     max_memory: the most bytes of all models together; 0: no limit.
     options: other fields of ServerOptions (gemma/serve.h), whose names begin with "max_"; and
         options of LLM for models that are paths.
+
+    Models that do not fit in memory together are refused before weights are read, as by LLM.
+    Autoencoders are not counted.
     """
 
     def __init__(self, model: ServedModels, *, guard: Guard = None, name: str | None = None,
@@ -73,17 +78,46 @@ class Serving:
 
     def open(self) -> None:
         """Loads the models and makes the server ready."""
+        reuse_bytes = self._check_memory() if len(self._models) > 1 else None
         for name, model, moderates in self._models:
             llm = self._load(model, moderates) if _is_path(model) else model
             if moderates:
                 _check_guard(llm)
             autoencoders = [(each, llm.autoencoders[each]) for each in llm._options["autoencoders"]]
             engine = {**llm._engine_options(), **self._queue}
+            if reuse_bytes is not None and llm._options["reuse_bytes"] is None:
+                engine["reuse_bytes"] = min(engine["reuse_bytes"], reuse_bytes)
             if self._server_options["max_memory_bytes"]:
                 del engine["budget"]  # the server has one for all models
             self._server.add(name or name_of(llm), llm._model, engine, moderates=moderates,
                              autoencoders=autoencoders)
         self._server.open()
+
+    def _check_memory(self) -> int | None:
+        """Checks that all models fit in memory together. Returns the bytes that each may keep for
+        prompts with the same beginning, or None if nothing is known or wanted."""
+        if any(self._load_options.get("ignore_memory") if _is_path(model)
+               else model._options["ignore_memory"] for _, model, _ in self._models):
+            return None
+        engines: list[Any] = []
+        outlines: list[_core.Model] = []
+        try:
+            for name, model, moderates in self._models:
+                if _is_path(model):
+                    outlines.append(_outline(model, self._load_options, moderates))
+                    options = {each: self._load_options[each] for each in _OF_ENGINES
+                               if each in self._load_options}
+                    engines.append((name or os.fspath(model), outlines[-1], options, False,
+                                    moderates))
+                else:
+                    model._check_open()
+                    engines.append((name or name_of(model), model._model, model._engine_options(),
+                                    True, moderates))
+            left = _core.check_memory(engines, self._server_options["max_memory_bytes"])
+        finally:
+            for outline in outlines:
+                outline.close()
+        return left // len(engines)
 
     def _load(self, path: str | os.PathLike[str], moderates: bool) -> LLM:
         from libgemma import LLM  # it uses this module
@@ -118,6 +152,8 @@ class Serving:
 
 _SERVER_OPTIONS = ("max_body_bytes", "max_waiting_bytes", "max_stream_bytes", "max_response_bytes",
                    "max_choices")
+_OF_ENGINES = ("context", "cache", "sequences", "reuse_bytes", "memory")  # what memory depends on
+_OF_WEIGHTS = ("threads", "prefill_chunk", "activations", "quantize")  # likewise
 _OF_ANSWERS = ("adapters", "chat_template", "autoencoders")  # options that no guard has
 
 
@@ -131,6 +167,15 @@ def _check_guard(llm: LLM) -> None:
         llm._drop_classifiers()
         raise InvalidArgumentError(f"the guard {llm.name} is not a ShieldGemma: 'Yes' and 'No' had "
                                    f"a probability of {mass:.2f} together")
+
+
+def _outline(path: Any, options: dict[str, Any], moderates: bool) -> _core.Model:
+    """Returns a model without weights, which knows the memory that it will need."""
+    chosen = {each: options[each] for each in _OF_WEIGHTS if each in options}
+    if not moderates:
+        chosen["adapters"] = adapter_pairs(options.get("adapters", ()))
+    file = resolve(os.fsdecode(path))
+    return _core.Model.load(os.fsencode(file), {**chosen, "outline": True}, None)
 
 
 def _is_path(model: Any) -> bool:
