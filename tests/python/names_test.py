@@ -7,7 +7,7 @@ import unittest
 from unittest import mock
 
 from command import gemma
-from toys import TUNED, load, room, run_json
+from toys import BARE, TUNED, load, room, run_json
 
 import libgemma
 from libgemma import _core
@@ -183,6 +183,14 @@ class Memory(unittest.TestCase):
                 create.return_value.add = lambda *given, **_: kept.append(given[2]["reuse_bytes"])
                 serving.open()
         self.assertEqual(kept, [2500, 2500])
+
+    def test_no_tokenizer_no_engine(self):
+        """Only sequences that were asked for need memory."""
+        with load(BARE, **HUGE) as llm:
+            self.assertEqual(len(llm.logits([2, 3])), 2)
+        with room(1 << 24), self.assertRaisesRegex(
+                libgemma.ResourceExhaustedError, "needs .* for a context of 1, scratch"):
+            load(BARE, threads=1, prefill_chunk=8192)
 
     def test_kept_bytes_have_room(self):
         with load(reuse_bytes=None) as llm:

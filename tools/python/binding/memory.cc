@@ -40,10 +40,16 @@ bool IsOutOfRange(const EngineOptions& options) {
          options.max_sequences < 1 || options.max_sequences > kMaxSequences;
 }
 
+bool HasEngine(const PlannedEngine& planned) {
+  return planned.model->tokenizer().ok();
+}
+
 // Returns the memory of one model with at most these amounts.
 MemoryUse UseOf(const PlannedEngine& planned, const tools::Amounts& amounts) {
   EngineOptions engine = planned.options;
-  if (!planned.is_loaded) {
+  if (!HasEngine(planned)) {
+    engine.max_tokens = engine.max_sequences = 1;
+  } else if (!planned.is_loaded) {
     engine.max_tokens = std::min(engine.max_tokens, amounts.context);
     engine.max_sequences = std::min(engine.max_sequences, amounts.sequences);
   }
@@ -83,6 +89,7 @@ tools::Amounts AmountsOf(const std::vector<PlannedEngine>& engines) {
   tools::Amounts fixed = {.context = 1, .sequences = 1}, lowered = fixed;
   bool any = false;
   for (const PlannedEngine& planned : engines) {
+    if (!HasEngine(planned)) continue;
     any = any || !planned.is_loaded;
     tools::Amounts& most = planned.is_loaded ? fixed : lowered;
     most.context = std::max(most.context, planned.options.max_tokens);

@@ -35,10 +35,11 @@ struct MemoryLeft {
 };
 
 // Checks, before weights are loaded, that all models and engines fit in memory
-// together when all sequences run, as the command does. ResourceExhausted, with
-// the numbers and the arguments of LLM that help, if they do not. max_bytes: a
-// limit of weights, caches and scratch of all; 0: none. Only for one model,
-// `left` has a note.
+// together when all sequences run, as the command does. A model without a
+// tokenizer has no engine: of it, only what a sequence of one token needs is
+// counted. ResourceExhausted, with the numbers and the arguments of LLM that
+// help, if they do not fit. max_bytes: a limit of weights, caches and scratch
+// of all; 0: none. Only for one model, `left` has a note.
 absl::Status CheckMemory(const std::vector<PlannedEngine>& engines,
                          uint64_t max_bytes, MemoryLeft* left);
 
