@@ -14,10 +14,11 @@ Needs `pip install apache-beam`.
 import asyncio
 import os
 import threading
+from typing import Any, Iterator, Mapping, Sequence
 
 from libgemma import _core
 from libgemma._names import resolve
-from libgemma._rows import RowError, Rows
+from libgemma._rows import Result, RowError, Rows
 
 try:
     import apache_beam as beam
@@ -53,8 +54,10 @@ class Handler(ModelHandler):
     writes two small files beside a model that is named by an absolute path.
     """
 
-    def __init__(self, path, task="generate", *, arguments=None, options=None, max_batch_size=64,
-                 max_batch_tokens=16384, errors="raise"):
+    def __init__(self, path: str, task: str = "generate", *,
+                 arguments: Mapping[str, Any] | None = None,
+                 options: Mapping[str, Any] | None = None, max_batch_size: int = 64,
+                 max_batch_tokens: int = 16384, errors: str = "raise") -> None:
         if errors not in ("raise", "output"):
             raise ValueError(f"errors is {errors!r}, wanted 'raise' or 'output'")
         if not 1 <= max_batch_size <= max_batch_tokens:
@@ -69,10 +72,11 @@ class Handler(ModelHandler):
         self.outputs_errors = errors == "output"
         self._arguments, self._options = dict(arguments or {}), dict(options or {})
 
-    def load_model(self):
+    def load_model(self) -> "SharedModel":
         return SharedModel(self._path, self._task, self._arguments, self._options)
 
-    def run_inference(self, batch, model, inference_args=None):
+    def run_inference(self, batch: Sequence[Any], model: "SharedModel",
+                      inference_args: dict[str, Any] | None = None) -> list[PredictionResult]:
         """Returns a PredictionResult for each example, in order."""
         examples = list(batch)
         results = model.run(examples, dict(inference_args or {}))
@@ -81,10 +85,10 @@ class Handler(ModelHandler):
                 raise ValueError(str(result))
         return [PredictionResult(*pair, self._path) for pair in zip(examples, results)]
 
-    def update_model_path(self, model_path=None):
+    def update_model_path(self, model_path: str | None = None) -> None:
         self._path = model_path or self._path
 
-    def get_metrics_namespace(self):
+    def get_metrics_namespace(self) -> str:
         return "libgemma"
 
 
@@ -92,22 +96,23 @@ class SharedModel:
     """A model for several processes: Beam makes it in one of them, which has a thread for each
     call of the others."""
 
-    def __init__(self, path, task, arguments, options):
+    def __init__(self, path: str, task: str, arguments: Mapping[str, Any],
+                 options: Mapping[str, Any]) -> None:
         self._rows = Rows(path, task, arguments=arguments, options=options)
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=_run, args=(self._loop,), name="rows", daemon=True).start()
 
-    def run(self, examples, arguments):
+    def run(self, examples: Sequence[Any], arguments: Mapping[str, Any]) -> list[Result]:
         """Returns a dict or a RowError for each example."""
         running = self._rows.run(examples, arguments)
         return asyncio.run_coroutine_threadsafe(running, self._loop).result()
 
-    def __del__(self):
+    def __del__(self) -> None:
         if hasattr(self, "_loop"):
             self._loop.call_soon_threadsafe(self._loop.stop)
 
 
-def _run(loop):
+def _run(loop: asyncio.AbstractEventLoop) -> None:
     loop.run_forever()
     loop.close()
 
@@ -116,18 +121,18 @@ class _Weight:
     """Counts the tokens of an example, with a tokenizer for each process, which reads no weights.
     An example never weighs more than a batch, or so little that a batch has too many."""
 
-    _tokenizers = {}
+    _tokenizers: dict[str, _core.Model] = {}
     _lock = threading.Lock()
 
-    def __init__(self, path, most_examples, most_tokens):
+    def __init__(self, path: str, most_examples: int, most_tokens: int) -> None:
         self._path = path
         self._least = -(-most_tokens // most_examples)
         self._most = most_tokens
 
-    def __call__(self, example):
+    def __call__(self, example: Any) -> int:
         return min(max(self._least, self._count(example)), self._most)
 
-    def _count(self, value):
+    def _count(self, value: Any) -> int:
         if isinstance(value, str):
             return self._tokens(value)
         if isinstance(value, dict):
@@ -136,7 +141,7 @@ class _Weight:
             return sum(1 if isinstance(item, int) else self._count(item) for item in value)
         return 0
 
-    def _tokens(self, text):
+    def _tokens(self, text: str) -> int:
         with self._lock:
             if self._path not in self._tokenizers:
                 path = os.fsencode(resolve(self._path))
@@ -152,14 +157,14 @@ class Run(beam.PTransform):
     elements of both are pairs of a key and these.
     """
 
-    def __init__(self, handler, **options):
+    def __init__(self, handler: Any, **options: Any) -> None:
         """options: those of RunInference."""
         super().__init__()
         if isinstance(handler, Handler) and not handler.outputs_errors:
             raise ValueError("the handler has errors='raise', and Run wants errors='output'")
         self._handler, self._options = handler, options
 
-    def expand(self, examples):
+    def expand(self, examples: Any) -> Any:
         results = examples | RunInference(self._handler, **self._options)
         separate = beam.ParDo(_Separate()).with_outputs("refused", main="results")
         parts = results | "Separate" >> separate
@@ -169,7 +174,7 @@ class Run(beam.PTransform):
 class _Separate(beam.DoFn):
     """Sends results with a RowError to the output `refused`."""
 
-    def process(self, element):  # pylint: disable=arguments-differ
+    def process(self, element: Any) -> Iterator[Any]:  # pylint: disable=arguments-differ
         keyed = not isinstance(element, PredictionResult)
         result = element[1] if keyed else element
         if not isinstance(result.inference, RowError):

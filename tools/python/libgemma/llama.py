@@ -16,7 +16,7 @@ import random
 import re
 import tempfile
 from collections import deque
-from typing import Any, Iterator, Mapping, Sequence, Union
+from typing import Any, Iterator, Mapping, Sequence, TypeAlias, Union
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from libgemma._names import resolve
 
 # A text, as UTF-8 or not, or tokens.
 _Prompt = Union[str, bytes, Sequence[int]]
-_Floats = np.ndarray[Any, np.dtype[np.float32]]
+_Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
 
 __all__ = ["Llama", "LlamaState", "token_bytes"]
 

@@ -10,9 +10,13 @@ questions that begin alike share what was computed. Log-probabilities come from 
 activations=float32 and cache=float32 are closest to a reference in float32.
 """
 
+from __future__ import annotations
+
 import collections
 import logging
+import os
 import re
+from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 try:
     from lm_eval.api.model import TemplateLM
@@ -47,8 +51,9 @@ class GemmaLM(TemplateLM):
     options: those of LLM, such as threads, activations and cache.
     """
 
-    def __init__(self, path, max_length=4096, batch_size=8, max_gen_toks=256, device=None,
-                 max_batch_size=None, **options):
+    def __init__(self, path: str | os.PathLike[str], max_length: int = 4096,
+                 batch_size: int | str = 8, max_gen_toks: int = 256, device: str | None = None,
+                 max_batch_size: int | None = None, **options: Any) -> None:
         super().__init__()
         if device not in (None, "", "cpu"):
             _log.warning("device is %r: libgemma computes on the CPU", device)
@@ -63,18 +68,19 @@ class GemmaLM(TemplateLM):
         self._parses_control = False
 
     @property
-    def eot_token_id(self):
+    def eot_token_id(self) -> int:
         return self._llm._model.eos_token
 
     @property
-    def prefix_token_id(self):
+    def prefix_token_id(self) -> int:
         return self._bos
 
     @property
-    def tokenizer_name(self):
+    def tokenizer_name(self) -> str:
         return re.sub(r"\W+", "__", self._llm.name)
 
-    def apply_chat_template(self, chat_history, add_generation_prompt=True):
+    def apply_chat_template(self, chat_history: Sequence[Mapping[str, Any]],
+                            add_generation_prompt: bool = True) -> str:
         """Returns the text of a chat.
 
         From now on, names of control tokens in texts become these tokens: lm_eval knows only texts.
@@ -89,17 +95,20 @@ class GemmaLM(TemplateLM):
             tokens = tokens[1:]
         return b"".join(token_bytes(model, token, True) for token in tokens).decode()
 
-    def tok_encode(self, string, add_special_tokens=None, **_):
+    def tok_encode(self, string: str, add_special_tokens: bool | None = None,
+                   **_: Any) -> list[int]:
         return self._llm.tokenize(string, parse_control=self._parses_control,
                                   bos=add_special_tokens is not False)
 
-    def _ask_all(self, path, requests, total, disable_tqdm):
+    def _ask_all(self, path: str, requests: Iterable[dict[str, Any]], total: int,
+                 disable_tqdm: bool) -> Iterator[tuple[int, Any]]:
         """Gives (index, response) of many requests as they end."""
         answers = ask_all(self._llm._openai_server(), path, requests, 2 * self._sequences)
         yield from tqdm(answers, total=total, disable=disable_tqdm, desc=path)
 
-    def _loglikelihood_tokens(self, requests, disable_tqdm=False, **_):
-        by_context = {}
+    def _loglikelihood_tokens(self, requests: Sequence[Any], disable_tqdm: bool = False,
+                              **_: Any) -> list[tuple[float, bool]]:
+        by_context: dict[tuple[int, ...], list[tuple[int, Any]]] = {}
         for index, (_, context, continuation) in enumerate(requests):
             if len(context) + len(continuation) > self.max_length + 1:  # the last one is not read
                 raise ValueError(f"request {index}: {len(context)} tokens and a continuation of "
@@ -109,15 +118,17 @@ class GemmaLM(TemplateLM):
                   for i in range(0, len(members), _MOST_CHOICES)]
         fields = ({"prompt": context, "choices": [choice for _, choice in members]}
                   for context, members in groups)
-        results = [None] * len(requests)
+        results: list[Any] = [None] * len(requests)
         for group, answer in self._ask_all("/v1/score", fields, len(groups), disable_tqdm):
             for (index, _), choice in zip(groups[group][1], answer["choices"], strict=True):
                 results[index] = (choice["log_probability"], choice["is_greedy"])
                 self.cache_hook.add_partial("loglikelihood", requests[index][0], results[index])
         return results
 
-    def loglikelihood_rolling(self, requests, disable_tqdm=False):
-        windows = []  # (index of the text, tokens read before, tokens that count)
+    def loglikelihood_rolling(self, requests: Sequence[Any],
+                              disable_tqdm: bool = False) -> list[float]:
+        # (index of the text, tokens read before, tokens that count)
+        windows: list[tuple[int, Any, Any]] = []
         for index, request in enumerate(requests):
             tokens = self.tok_encode(request.args[0], add_special_tokens=False)
             windows += [(index, *make_disjoint_window(window)) for window in
@@ -133,19 +144,21 @@ class GemmaLM(TemplateLM):
             self.cache_hook.add_partial("loglikelihood_rolling", request.args, total)
         return totals
 
-    def generate_until(self, requests, disable_tqdm=False):
-        seen = collections.Counter()  # repeats of a request are one object
+    def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
+        seen: collections.Counter[int] = collections.Counter()  # repeats are one object
         fields = []
         for request in requests:
-            fields.append(self._generation(*request.args, repeat=seen[id(request)]))
+            context, settings = request.args
+            fields.append(self._generation(context, settings, seen[id(request)]))
             seen[id(request)] += 1
-        results = [None] * len(requests)
+        results: list[Any] = [None] * len(requests)
         for index, answer in self._ask_all("/v1/completions", fields, len(requests), disable_tqdm):
             results[index] = answer["choices"][0]["text"]
             self.cache_hook.add_partial("generate_until", requests[index].args, results[index])
         return results
 
-    def _generation(self, context, settings, repeat):
+    def _generation(self, context: str, settings: dict[str, Any],
+                    repeat: int) -> dict[str, Any]:
         """Returns the fields of a request for /v1/completions. Each repeat has a seed of its own.
         """
         settings = normalize_gen_kwargs(settings, self._max_gen_toks)

@@ -1,6 +1,10 @@
 """Rows of a Ray dataset through a model: an actor on each node, whose batches overlap."""
 
+from __future__ import annotations
+
 import math
+import os
+from typing import Any, Mapping, Sequence
 
 from libgemma import _rows
 
@@ -24,11 +28,12 @@ _TYPES = {
 }
 
 
-def _cpus(node):
+def _cpus(node: Mapping[str, Any]) -> int:
     return math.floor(node["Resources"].get("CPU", 0)) if node["Alive"] else 0
 
 
-def pool(*, cpus=None, nodes=None, batch_size=64):
+def pool(*, cpus: int | None = None, nodes: int | None = None,
+         batch_size: int = 64) -> dict[str, Any]:
     """Returns arguments of Dataset.map_batches for Rows: an actor on each node.
 
     cpus: CPUs of a node; by default, those of the smallest node that has any.
@@ -59,7 +64,7 @@ def pool(*, cpus=None, nodes=None, batch_size=64):
             "compute": actors}
 
 
-def _threads_here():
+def _threads_here() -> int:
     """The CPUs that Ray counts on this node. If it counts none: 0, so that the library chooses."""
     here = ray.get_runtime_context().get_node_id()
     return sum(_cpus(node) for node in ray.nodes() if node["NodeID"] == here)
@@ -90,19 +95,20 @@ class Rows:
     Raises ValueError for a column that is missing, or would be there twice.
     """
 
-    def __init__(self, path, task, *, column, response_column=None, arguments=None, options=None,
-                 errors="raise"):
+    def __init__(self, path: str | os.PathLike[str], task: str, *, column: str,
+                 response_column: str | None = None, arguments: Mapping[str, Any] | None = None,
+                 options: Mapping[str, Any] | None = None, errors: str = "raise") -> None:
         if errors not in ("raise", "column"):
             raise ValueError(f"errors is {errors!r}, wanted 'raise' or 'column'")
         if response_column is not None and task != "classify":
             raise ValueError(f"response_column is for the task 'classify', not for {task!r}")
         self._column, self._response_column = column, response_column
         self._has_errors = errors == "column"
-        options = {"threads": _threads_here()} | (options or {})
+        options = {"threads": _threads_here(), **(options or {})}
         self._rows = _rows.Rows(path, task, arguments=arguments, options=options)
         self._names = self._rows.columns
 
-    async def __call__(self, batch):
+    async def __call__(self, batch: pyarrow.Table) -> pyarrow.Table:
         """Returns `batch`, a pyarrow.Table, with the new columns."""
         if not isinstance(batch, pyarrow.Table):
             raise ValueError(f"a batch is of {type(batch).__name__}, wanted pyarrow.Table: call "
@@ -114,12 +120,12 @@ class Rows:
                 raise ValueError(str(result))
         return self._with_columns(batch, results)
 
-    def _check_names(self, batch):
+    def _check_names(self, batch: pyarrow.Table) -> None:
         for name in (*self._names, *(["error"] if self._has_errors else [])):
             if name in batch.column_names:
                 raise ValueError(f"the dataset has a column {name!r} already; rename it")
 
-    def _values(self, batch):
+    def _values(self, batch: pyarrow.Table) -> list[Any]:
         for name in filter(None, (self._column, self._response_column)):
             if name not in batch.column_names:
                 raise ValueError(f"the dataset has no column {name!r}, only "
@@ -131,7 +137,7 @@ class Rows:
         return [value if answer is None else (value, answer)
                 for value, answer in zip(values, answers)]
 
-    def _with_columns(self, batch, results):
+    def _with_columns(self, batch: pyarrow.Table, results: Sequence[Any]) -> pyarrow.Table:
         failed = [isinstance(result, _rows.RowError) for result in results]
         cells = {name: [None if bad else result[name] for result, bad in zip(results, failed)]
                  for name in self._names}
@@ -143,7 +149,7 @@ class Rows:
         return batch
 
 
-def _without_nulls(value):
+def _without_nulls(value: Any) -> Any:
     """Returns a value without the nulls that Arrow gives to fields that only other rows have."""
     if isinstance(value, list):
         return [_without_nulls(item) for item in value]

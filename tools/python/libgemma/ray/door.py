@@ -1,11 +1,15 @@
 """The door of a server on Ray: it reads requests, and passes them to the replicas."""
 
+from __future__ import annotations
+
 import asyncio
 import json
+from typing import Any, Sequence
 
 from ray.exceptions import RayError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
+from libgemma._access import Receive, Scope, Send
 from libgemma.ray.metrics import merged
 from libgemma.ray.routing import prompt_key
 
@@ -22,12 +26,12 @@ class Passage:
     replicas: how many there are.
     """
 
-    def __init__(self, replica, max_body, replicas):
+    def __init__(self, replica: Any, max_body: int, replicas: int) -> None:
         self._replica = replica.options(stream=True, method_name="respond")
         self._max_body = max_body
         self._replicas = replicas
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _live(receive, send)
         elif scope["type"] == "http":
@@ -35,7 +39,7 @@ class Passage:
         else:
             await send({"type": "websocket.close"})
 
-    async def _answer_http(self, scope, receive, send):
+    async def _answer_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         out = _Out(send)
         try:
             body = await self._body(receive)
@@ -53,7 +57,7 @@ class Passage:
         except _Gone:
             pass
 
-    async def _body(self, receive):
+    async def _body(self, receive: Receive) -> bytes:
         body = bytearray()
         while True:
             message = await receive()
@@ -66,11 +70,13 @@ class Passage:
             if not message.get("more_body", False):
                 return bytes(body)
 
-    async def _pass(self, scope, body, out):
+    async def _pass(self, scope: Scope, body: bytes, out: _Out) -> None:
         scope = {name: scope[name] for name in _SCOPE if name in scope}
         if scope["path"] == "/metrics":
-            return await self._pass_metrics(scope, out)
-        key, refused = prompt_key(body), []
+            await self._pass_metrics(scope, out)
+            return
+        key = prompt_key(body)
+        refused: list[str] = []
         while len(refused) < self._replicas:
             is_last = len(refused) + 1 == self._replicas
             name = await self._pass_once(scope, body, key, refused, is_last, out)
@@ -78,7 +84,8 @@ class Passage:
                 return
             refused.append(name)
 
-    async def _pass_once(self, scope, body, key, refused, is_last, out):
+    async def _pass_once(self, scope: Scope, body: bytes, key: str, refused: Sequence[str],
+                         is_last: bool, out: _Out) -> str | None:
         """Passes a request to a replica that has not refused it. If the replica has no room, and
         the request may go to another one, returns the name of the replica."""
         stream = self._replica.remote(scope, body, key=key, refused=tuple(refused))
@@ -86,7 +93,7 @@ class Passage:
             async for name, messages in stream:
                 if messages[0].get("status") == 429 and not is_last:
                     stream.cancel()
-                    return name
+                    return str(name)
                 for message in messages:
                     await out.send(message)
         except BackPressureError as error:
@@ -97,8 +104,9 @@ class Passage:
         except asyncio.CancelledError:
             stream.cancel()
             raise
+        return None
 
-    async def _pass_metrics(self, scope, out):
+    async def _pass_metrics(self, scope: Scope, out: _Out) -> None:
         try:
             responses = await self._replica.broadcast("metrics", scope).results_async()
         except (RayError, BackPressureError, DeploymentUnavailableError) as error:
@@ -122,11 +130,11 @@ class Passage:
 class _Refusal(Exception):
     """Why the door answers a request itself: a status, a message, and a word for programs."""
 
-    def __init__(self, status, message, code):
+    def __init__(self, status: int, message: str, code: str) -> None:
         super().__init__(message)
         self.status, self.code = status, code
 
-    def body(self):
+    def body(self) -> bytes:
         kind = "invalid_request_error" if self.status < 500 else "server_error"
         error = {"message": str(self), "type": kind, "param": None, "code": self.code}
         return json.dumps({"error": error}, separators=(",", ":")).encode()
@@ -139,11 +147,11 @@ class _Gone(Exception):
 class _Out:
     """The response to a client."""
 
-    def __init__(self, send):
+    def __init__(self, send: Send) -> None:
         self._send = send
         self._begun = self._streams = self._ended = False
 
-    async def send(self, message):
+    async def send(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self._begun = True
             self._streams = any(value.startswith(b"text/event-stream")
@@ -152,7 +160,7 @@ class _Out:
             self._ended = not message.get("more_body", False)
         await self._send(message)
 
-    async def refuse(self, refusal):
+    async def refuse(self, refusal: _Refusal) -> None:
         """Ends the response with an error: its own status, or the last event of a stream."""
         body = refusal.body()
         if not self._begun:
@@ -169,7 +177,7 @@ class _Out:
             raise refusal
 
 
-async def _live(receive, send):
+async def _live(receive: Receive, send: Send) -> None:
     """Answers the events of an ASGI server's life."""
     while True:
         event = (await receive())["type"]
@@ -178,7 +186,7 @@ async def _live(receive, send):
             return
 
 
-async def _left(receive):
+async def _left(receive: Receive) -> None:
     """Waits until the client leaves."""
     while (await receive())["type"] != "http.disconnect":
         pass

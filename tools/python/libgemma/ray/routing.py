@@ -1,9 +1,12 @@
 """Which replica gets a request: the one that has read the beginning of its prompt before."""
 
+from __future__ import annotations
+
 import collections
 import hashlib
 import json
 import weakref
+from typing import Any
 
 from ray.serve.request_router import RequestRouter
 
@@ -13,7 +16,7 @@ _CHARACTERS = 1024
 _TOKENS = 256
 
 
-def prompt_key(body):
+def prompt_key(body: bytes) -> str:
     """Returns a short text, the same for requests that belong on one replica. "": any will do.
 
     body: the bytes of a request, which is not trusted.
@@ -35,12 +38,12 @@ def prompt_key(body):
     return _digest(f"prompt {fields.get('model')!r} {beginning}")
 
 
-def _digest(text):
+def _digest(text: str) -> str:
     """Returns 64 characters for a text of any length, which may have halves of surrogate pairs."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _beginning(fields):
+def _beginning(fields: dict[str, Any]) -> str:
     messages = fields.get("messages")
     if isinstance(messages, list) and messages:
         first = []
@@ -60,7 +63,7 @@ def _beginning(fields):
     return ""
 
 
-def _weight(key, replica):
+def _weight(key: str, replica: Any) -> bytes:
     """Returns bytes; the replica with the greatest ones has the key (rendezvous hashing). If a
     replica goes or comes, only the keys that it had, or gets, change their place."""
     return hashlib.sha256(f"{replica.replica_id.unique_id} {key}".encode()).digest()
@@ -71,24 +74,25 @@ class PrefixRouter(RequestRouter):
     without a key to the one with the fewest. A replica with `full` requests gets further ones only
     if no other has fewer; one of `refused`, an argument of the call, only if all are."""
 
-    def initialize_state(self, full=8):  # pylint: disable=arguments-differ
+    def initialize_state(self, full: int = 8) -> None:  # pylint: disable=arguments-differ
         self._full = full
         # The replica of each request, by the request's id. A request that is not routed yet counts
         # too, until it is routed or forgotten: else many that come at once would go to one replica.
-        self._chosen = {}
-        self._routed = {}
+        self._chosen: dict[Any, Any] = {}
+        self._routed: dict[Any, Any] = {}
 
-    def on_request_routed(self, pending_request, replica_id, result):
+    def on_request_routed(self, pending_request: Any, replica_id: Any, result: Any) -> None:
         number = pending_request.metadata.internal_request_id
         self._chosen.pop(number, None)
         self._routed[number] = replica_id
 
-    def on_request_completed(self, replica_id, internal_request_id):
+    def on_request_completed(self, replica_id: Any, internal_request_id: Any) -> None:
         # Also called for a request that the replica did not accept.
         self._chosen.pop(internal_request_id, None)
         self._routed.pop(internal_request_id, None)
 
-    async def choose_replicas(self, candidate_replicas, pending_request=None):
+    async def choose_replicas(self, candidate_replicas: Any,
+                              pending_request: Any = None) -> list[list[Any]]:
         """Returns lists of one replica each, the best one first."""
         if pending_request is None:
             return [list(candidate_replicas)]
@@ -99,7 +103,7 @@ class PrefixRouter(RequestRouter):
         key = pending_request.kwargs.get("key", "")
         refused = pending_request.kwargs.get("refused", ())
 
-        def rank(replica):
+        def rank(replica: Any) -> tuple[bool, int, bytes]:
             has_refused = replica.replica_id.unique_id in refused
             count = running[replica.replica_id]
             if not key:
@@ -112,5 +116,5 @@ class PrefixRouter(RequestRouter):
         return [[replica] for replica in ranked]
 
 
-def _inverse(digest):
+def _inverse(digest: bytes) -> bytes:
     return bytes(255 - byte for byte in digest)

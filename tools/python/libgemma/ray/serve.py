@@ -9,10 +9,15 @@ It has the routes of libgemma.asgi, on the port of Ray's proxies (8000). Request
 small deployment that reads the beginning of a prompt, and so finds the replica that has read it.
 """
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
+import os
+from typing import Any, AsyncGenerator, Mapping, Sequence
 
-from libgemma.asgi import asgi
+from libgemma._access import Receive, Scope, Send
+from libgemma.asgi import App, asgi
 
 try:
     from ray import serve
@@ -28,8 +33,9 @@ from libgemma.ray.door import Passage
 _SPARE = 64
 
 
-def app(path, *, name=None, replicas=1, cpus=1, sequences=8, max_queued=64, max_body=8 << 20,
-        doors=1, **options):
+def app(path: str | os.PathLike[str], *, name: str | None = None, replicas: int = 1, cpus: int = 1,
+        sequences: int = 8, max_queued: int = 64, max_body: int = 8 << 20, doors: int = 1,
+        **options: Any) -> Any:
     """Returns an application for serve.run.
 
     path: a model's file on each node, or the name of a model that each node has pulled.
@@ -67,16 +73,17 @@ def app(path, *, name=None, replicas=1, cpus=1, sequences=8, max_queued=64, max_
 class Replica:
     """A deployment: a process with the model."""
 
-    def __init__(self, model, options):
+    def __init__(self, model: Any, options: Mapping[str, Any]) -> None:
         self._app = asgi(model, **options)
         self._name = serve.get_replica_context().replica_tag
         self._app.open().result()
 
-    def __del__(self):
+    def __del__(self) -> None:
         if hasattr(self, "_app"):
             self._app.close()
 
-    async def respond(self, scope, body, key="", refused=()):
+    async def respond(self, scope: Scope, body: bytes, key: str = "",
+                      refused: Sequence[str] = ()) -> AsyncGenerator[tuple[str, list[Any]], None]:
         """Yields lists of the ASGI messages of a response, each with the name of this replica.
         Closing the generator ends the request.
 
@@ -87,28 +94,29 @@ class Replica:
             async for some in messages:
                 yield self._name, some
 
-    async def metrics(self, scope):
+    async def metrics(self, scope: Scope) -> tuple[str, list[Any]]:
         """Returns the name of this replica, and the ASGI messages of a response to GET /metrics."""
-        messages = []
+        messages: list[Any] = []
         async for some in _messages(self._app, scope, b""):
             messages += some
         return self._name, messages
 
 
-async def _messages(application, scope, body):
+async def _messages(application: App, scope: Scope,
+                    body: bytes) -> AsyncGenerator[list[Any], None]:
     """Yields lists of the ASGI messages with which an application responds. Closing the generator
     ends the request."""
-    sent = asyncio.Queue(16)  # a reader that is slow slows the application
+    sent: asyncio.Queue[Any] = asyncio.Queue(16)  # a reader that is slow slows the application
     received = False
 
-    async def receive():
+    async def receive() -> dict[str, Any]:
         nonlocal received
         if received:
             await asyncio.Event().wait()  # a client that leaves closes the generator
         received = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    async def run():
+    async def run() -> None:
         try:
             await application(scope, receive, sent.put)
         except Exception:
@@ -135,11 +143,12 @@ async def _messages(application, scope, body):
 class Door:
     """A deployment: passes requests to the replicas, and responses back."""
 
-    def __init__(self, replica, max_body, replicas):
+    def __init__(self, replica: Any, max_body: int, replicas: int) -> None:
         self._passage = Passage(replica, max_body, replicas)
 
-    def __serve_build_asgi_app__(self):
-        async def answer(scope, receive, send):  # Ray wants a function
+    def __serve_build_asgi_app__(self) -> Any:
+        # Ray wants a function.
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             await self._passage(scope, receive, send)
 
         return answer
