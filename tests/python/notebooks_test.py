@@ -8,6 +8,9 @@ import json
 import os
 import pathlib
 import re
+import shutil
+import subprocess
+import sys
 import unittest
 
 import nbclient
@@ -49,6 +52,22 @@ class NotebookTest(CommandTest):
         self.assertEqual(errors, "")
         pictures = [output for output in outputs if "image/png" in output.get("data", {})]
         return text, len(pictures)
+
+    def test_command_of_the_page(self):
+        page = (NOTEBOOKS.parent / "README.md").read_text(encoding="utf-8")
+        command = re.search(r"^MODEL=\S+ jupyter execute .*$", page, re.MULTILINE)[0]
+        folder = self.folder / "page"
+        shutil.copytree(NOTEBOOKS, folder / "tools/python/notebooks")
+        (folder / "gemma-3-270m").symlink_to(SOURCE)
+        path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
+        paths = os.pathsep.join(map(os.path.abspath, os.environ["PYTHONPATH"].split(os.pathsep)))
+        done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True,
+                              env={**os.environ, "PATH": path, "PYTHONPATH": paths}, check=False,
+                              timeout=SECONDS)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        shown = nbformat.read(folder / "tools/python/notebooks/shown.ipynb", as_version=4)
+        self.assertTrue(any("image/png" in output.get("data", {}) for cell in shown.cells
+                            for output in cell.get("outputs", [])))
 
     def test_features_over_layers(self):
         text, pictures = self.run_notebook(

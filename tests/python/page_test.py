@@ -134,6 +134,14 @@ class PageTest(unittest.TestCase):
                 done = run(*programs)
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
+    def test_programs_run(self):
+        commands = re.findall(r"^tools/python/examples/.*$", PAGE.read_text(), re.MULTILINE)
+        self.assertEqual(len(commands), 1)
+        for command in commands:
+            done = run("$ " + command)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertTrue(done.stdout.strip())
+
     def test_first_page_names_classes(self):
         named = re.findall(r"`(libgemma\.[\w.]+)\(", (ROOT / "README.md").read_text("utf-8"))
         self.assertEqual(len(named), 2)
