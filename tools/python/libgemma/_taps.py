@@ -81,9 +81,9 @@ class TapsMixin(Base):
             steer: _core.Steer | Sequence[_core.Steer] = ()) -> _core.Tap:
         """Returns a tap, for Session.set_tap and for the option `tap` of generate.
 
-        function: called as function(site, activations) with float32 [rows, columns]. The values
-            that it leaves in the array take effect, or else those of an array of this shape that
-            it returns. The array is a copy that the function may keep.
+        function: called as function(site, activations) with float32 [rows, columns]. The array is
+            a copy of the activations, which is written back when the function returns; the function
+            may keep it. If the function returns an array of this shape, that one takes effect.
         sites: "POINT", in all layers, or "POINT@LAYER", or a list of these; None: all. POINT is
             embedding, mix_input, mix_hidden, mix_output, mixed_stream, ffw_input, ffw_hidden,
             ffw_output, block_output, head_input or another of gemma/taps.h. Those of Gemma Scope
