@@ -77,7 +77,7 @@ def read_table(page):
         beginning = "common" if "common" in test else "distinct"
         cells.append({"model": model, "beginning": beginning, "streams": int(streams),
                       "prompt": int(length.replace(",", "")), "samples": samples})
-    machine = "two threads, AMD EPYC of the Zen 5 class"
+    machine = "two threads, AMD EPYC of the Zen 4 class"
     return {"machine": machine, "simd_cap": "", "servers": servers, "cells": cells}
 
 
