@@ -4,9 +4,10 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
+#include <array>
 #include <cerrno>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -27,10 +28,27 @@ namespace {
 
 using OrderedJson = nlohmann::ordered_json;
 
+// The remainder of each byte, for the CRC-32 of zip files and gzip.
+constexpr std::array<uint32_t, 256> Remainders() {
+  std::array<uint32_t, 256> table = {};
+  for (uint32_t byte = 0; byte < table.size(); ++byte) {
+    uint32_t rest = byte;
+    for (int bit = 0; bit < 8; ++bit) {
+      rest = (rest >> 1) ^ ((rest & 1) != 0 ? 0xEDB88320u : 0);
+    }
+    table[byte] = rest;
+  }
+  return table;
+}
+
+// Files that earlier versions wrote have the same sums, which zlib computed.
 std::string Checksum(std::string_view text) {
-  const uLong sum =
-      crc32_z(0, reinterpret_cast<const Bytef*>(text.data()), text.size());
-  return absl::StrFormat("%08x", sum);
+  static constexpr std::array<uint32_t, 256> kRemainders = Remainders();
+  uint32_t sum = ~uint32_t{0};
+  for (const char c : text) {
+    sum = (sum >> 8) ^ kRemainders[(sum ^ static_cast<uint8_t>(c)) & 0xFF];
+  }
+  return absl::StrFormat("%08x", ~sum);
 }
 
 // Whether `fd` is a regular file, which a batch can continue.
