@@ -19,9 +19,12 @@
 #include "absl/strings/str_split.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
+#include "src/os/descriptors.h"
 #include "src/os/system_error.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/signals.h"
+
+extern "C" char** environ;  // POSIX leaves this to programs
 
 namespace gemma::tools {
 namespace {
@@ -33,7 +36,7 @@ constexpr int kGraceMilliseconds = 2000;
 
 class Pipe {
  public:
-  Pipe() { valid_ = pipe2(fds_, O_CLOEXEC) == 0; }
+  Pipe() { valid_ = OpenPipe(fds_, Blocking::kWait); }
   ~Pipe() {
     CloseInput();
     if (valid_) close(fds_[0]);

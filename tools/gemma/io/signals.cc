@@ -7,6 +7,9 @@
 #include <cerrno>
 #include <csignal>
 
+#include "src/base/internal.h"
+#include "src/os/descriptors.h"
+
 namespace gemma::tools {
 namespace {
 
@@ -67,7 +70,7 @@ void Handle(int signal_number) {
 }  // namespace
 
 void InstallSignalHandlers() {
-  if (pipe2(g_pipe, O_CLOEXEC | O_NONBLOCK) != 0) g_pipe[0] = g_pipe[1] = -1;
+  OpenPipe(g_pipe, Blocking::kFail);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   Handle(SIGINT);

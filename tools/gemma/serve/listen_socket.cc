@@ -15,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "src/base/status_macros.h"
+#include "src/os/descriptors.h"
 #include "src/os/system_error.h"
 #include "tools/gemma/io/errors.h"
 
@@ -68,8 +69,7 @@ absl::Status ListenError(const std::string& where, int error) {
 
 absl::StatusOr<ListenSocket> Listen(const addrinfo& info,
                                     const std::string& where) {
-  const int fd =
-      socket(info.ai_family, info.ai_socktype | SOCK_CLOEXEC, info.ai_protocol);
+  const int fd = OpenSocket(info.ai_family, info.ai_socktype, info.ai_protocol);
   if (fd < 0) return SystemError(where, errno);
   ListenSocket made(fd, "");
   const int on = 1;
@@ -86,7 +86,7 @@ absl::StatusOr<ListenSocket> Listen(const addrinfo& info,
 
 // Whether a server answers at the socket's file.
 bool IsAlive(const sockaddr_un& address) {
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int fd = OpenSocket(AF_UNIX, SOCK_STREAM, 0);
   if (fd < 0) return true;
   const bool alive = connect(fd, reinterpret_cast<const sockaddr*>(&address),
                              sizeof(address)) == 0 ||
@@ -169,7 +169,7 @@ absl::StatusOr<ListenSocket> ListenOnFile(const std::string& path) {
     }
     unlink(path.c_str());
   }
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int fd = OpenSocket(AF_UNIX, SOCK_STREAM, 0);
   if (fd < 0) return SystemError(path, errno);
   ListenSocket made(fd, "");
   const mode_t old = umask(0177);
