@@ -28,7 +28,7 @@ namespace {
 
 // Writes of at least this many bytes go to the disk at once, so that Commit
 // waits for few.
-constexpr size_t kLargeBytes = size_t{1} << 20;
+[[maybe_unused]] constexpr size_t kLargeBytes = size_t{1} << 20;
 
 constexpr int kMaxNames = 100;  // names to try until one is free
 
@@ -56,12 +56,15 @@ struct PathOf {
 };
 
 // Opens a file without a name. Returns -1 if the system does not support that.
-int OpenUnnamed(const std::string& directory, mode_t mode) {
+int OpenUnnamed([[maybe_unused]] const std::string& directory,
+                [[maybe_unused]] mode_t mode) {
+#ifdef O_TMPFILE
   const int fd = Uninterrupted([&] {
     return open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
   });
   if (fd < 0 || access(PathOf(fd).text, F_OK) == 0) return fd;
   close(fd);  // without /proc, the file could never get a name
+#endif
   return -1;
 }
 
@@ -136,10 +139,12 @@ absl::Status AtomicFile::Reserve(uint64_t size) {
   if (size > static_cast<uint64_t>(std::numeric_limits<off_t>::max())) {
     return SystemError(path_, EFBIG);
   }
-  int error = 0;
+  int error = ENOSYS;
+#ifdef __linux__
   do {
     error = fallocate(fd_, 0, 0, static_cast<off_t>(size)) == 0 ? 0 : errno;
   } while (error == EINTR);
+#endif
   if (error == 0) return absl::OkStatus();
   if (error != EOPNOTSUPP && error != ENOSYS) return SystemError(path_, error);
   if (Uninterrupted([&] { return ftruncate(fd_, static_cast<off_t>(size)); }) !=
@@ -179,7 +184,7 @@ absl::Status AtomicFile::WriteDirectly(std::span<const uint8_t> bytes) {
 
 absl::Status AtomicFile::WriteAt(uint64_t offset,
                                  std::span<const uint8_t> bytes) {
-  const uint64_t begin = offset;
+  [[maybe_unused]] const uint64_t begin = offset;
   while (!bytes.empty()) {
     const ssize_t written =
         pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
@@ -189,10 +194,12 @@ absl::Status AtomicFile::WriteAt(uint64_t offset,
     offset += static_cast<uint64_t>(written);
     bytes = bytes.subspan(static_cast<size_t>(written));
   }
+#ifdef __linux__
   if (offset - begin >= kLargeBytes) {
     sync_file_range(fd_, static_cast<off_t>(begin),
                     static_cast<off_t>(offset - begin), SYNC_FILE_RANGE_WRITE);
   }
+#endif
   return absl::OkStatus();
 }
 
@@ -216,13 +223,14 @@ absl::Status AtomicFile::Commit(Existing existing) {
 
 absl::Status AtomicFile::Keep() {
   if (temporary_.empty()) return Link(path_);
+#ifdef __linux__
   if (renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(),
                 RENAME_NOREPLACE) == 0) {
     return absl::OkStatus();
   }
   if (errno != EINVAL && errno != ENOSYS) return SystemError(path_, errno);
-  // The file system does not support this. Making a link replaces nothing
-  // either.
+#endif
+  // The system does not support this. Making a link replaces nothing either.
   if (link(temporary_.c_str(), path_.c_str()) != 0) {
     return SystemError(path_, errno);
   }

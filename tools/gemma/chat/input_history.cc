@@ -1,9 +1,12 @@
 #include "tools/gemma/chat/input_history.h"
 
 #include <histedit.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #include <algorithm>
 #include <cerrno>
@@ -67,17 +70,25 @@ absl::Status Load(const std::string& path, History* to) {
       absl::StrCat(path, ": not a history file; typed lines are not saved"));
 }
 
-// The contents of a history file. libedit writes them only to a file, and
-// changes its mode, so this gives it a file in memory.
-absl::StatusOr<std::string> ToText(History* from) {
+// Opens a file without a name, in memory if the system can do that. Returns
+// nullptr and sets errno if it fails.
+FILE* OpenUnnamed() {
+#ifdef __linux__
   const int fd = memfd_create("gemma history", MFD_CLOEXEC);
-  if (fd < 0) return SystemError("a file in memory", errno);
-  const std::unique_ptr<FILE, int (*)(FILE*)> file(fdopen(fd, "w+"),
-                                                   std::fclose);
-  if (file == nullptr) {
-    close(fd);
-    return SystemError("a file in memory", ENOMEM);
-  }
+  if (fd < 0) return nullptr;
+  FILE* file = fdopen(fd, "w+");
+  if (file == nullptr) close(fd);
+  return file;
+#else
+  return std::tmpfile();
+#endif
+}
+
+// The contents of a history file. libedit writes them only to a file, and
+// changes its mode.
+absl::StatusOr<std::string> ToText(History* from) {
+  const std::unique_ptr<FILE, int (*)(FILE*)> file(OpenUnnamed(), std::fclose);
+  if (file == nullptr) return SystemError("a file in memory", errno);
   HistEvent event;
   if (history(from, &event, H_SAVE_FP, file.get()) < 0) {
     return SystemError("a file in memory", EIO);
