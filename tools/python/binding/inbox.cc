@@ -1,6 +1,10 @@
 #include "tools/python/binding/inbox.h"
 
+#ifdef __linux__
 #include <sys/eventfd.h>
+#else
+#include <fcntl.h>
+#endif
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,16 +23,37 @@ namespace {
 
 constexpr std::chrono::milliseconds kSignalPause{100};
 
+// Opens what makes `ends[0]` readable once `ends[1]` is written to. They are
+// equal if one descriptor is enough. Returns whether it succeeded.
+bool OpenWaker(int ends[2]) {
+#ifdef __linux__
+  ends[0] = ends[1] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  return ends[0] >= 0;
+#else
+  if (pipe(ends) != 0) return false;
+  for (const int* end = ends; end != ends + 2; ++end) {
+    fcntl(*end, F_SETFD, FD_CLOEXEC);
+    fcntl(*end, F_SETFL, O_NONBLOCK);
+  }
+  return true;
+#endif
+}
+
 }  // namespace
 
 Inbox::State::~State() {
   if (descriptor >= 0) close(descriptor);
+  if (wakes >= 0 && wakes != descriptor) close(wakes);
 }
 
 Inbox::Inbox(bool with_descriptor) {
   if (!with_descriptor) return;
-  state_->descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (state_->descriptor >= 0) return;
+  int ends[2] = {-1, -1};
+  if (OpenWaker(ends)) {
+    state_->descriptor = ends[0];
+    state_->wakes = ends[1];
+    return;
+  }
   throw StatusError(absl::ResourceExhaustedError(
       absl::StrCat("no descriptor for an event loop: ", std::strerror(errno))));
 }
@@ -40,7 +65,7 @@ void Inbox::State::Wake() {
   }
   const uint64_t one = 1;
   // Fails only if the descriptor is readable already.
-  (void)!write(descriptor, &one, sizeof(one));
+  (void)!write(wakes, &one, sizeof(one));
 }
 
 Inbox::Sleepers& Inbox::ThisThread() {
@@ -74,7 +99,10 @@ std::vector<uint64_t> Inbox::Take() const {
   birth_.Check("the engine");
   if (state_->descriptor >= 0) {
     uint64_t count = 0;
-    (void)!read(state_->descriptor, &count, sizeof(count));
+    ssize_t got = 0;
+    do {  // an eventfd has one count, a pipe may have several
+      got = read(state_->descriptor, &count, sizeof(count));
+    } while (got > 0 && state_->wakes != state_->descriptor);
   }
   const std::lock_guard lock(state_->mutex);
   return std::exchange(state_->tags, {});

@@ -40,7 +40,7 @@ class Inbox {
   // KeyboardInterrupt, ends the wait. Returns an empty list after `seconds`.
   std::vector<uint64_t> Wait(std::optional<double> seconds) const;
 
-  // Returns the descriptor (an eventfd), or -1.
+  // Returns the descriptor that becomes readable, or -1.
   int descriptor() const { return state_->descriptor; }
 
  private:
@@ -49,7 +49,8 @@ class Inbox {
     std::mutex mutex;
     std::condition_variable filled;
     std::vector<uint64_t> tags;
-    int descriptor = -1;
+    int descriptor = -1;  // an eventfd, or the end of a pipe that reads
+    int wakes = -1;       // what Wake writes to: the same, or the other end
 
     void Wake();
   };
