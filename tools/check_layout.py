@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Checks includes between folders, the names at the top level, that no code
 matches words of messages, that no two headers define types of one name, that
-tests have short names, that links between pages lead somewhere, and that
-README.md stays short.
+tests have short names, that calls which macOS lacks are guarded, that links
+between pages lead somewhere, and that README.md stays short.
 
 Prints one line for each breach and exits with 1 if there is any.
 --self-test shows that each rule can fail.
@@ -81,6 +81,24 @@ WORDS = re.compile(
     r"|\bmessage\(\)\s*(?:[=!]=|\.\s*(?:find|rfind|starts_with|ends_with|contains|compare)\b)")
 READERS = r"(src|ops|compression|include|tools|benchmarks)/"
 
+# Calls and constants that macOS lacks; most are Linux's own. They may stand only
+# where a condition of the preprocessor names Linux, its C library, or the name.
+LINUX_CALLS = """
+    accept4 copy_file_range dup3 epoll_\\w+ eventfd execvpe fallocate fdatasync getauxval getdents64 get_nprocs
+    getrandom gettid inotify_\\w+ malloc_trim mallinfo2? mallopt memfd_create memrchr mempcpy mremap pipe2
+    posix_fadvise posix_fallocate ppoll prctl pthread_[gs]etaffinity_np readahead renameat2 sched_[gs]etaffinity
+    secure_getenv sendfile signalfd splice statx strchrnul sync_file_range syscall sysinfo timerfd_\\w+ vmsplice
+    """.split()
+LINUX_NAMES = """
+    CPU_COUNT(_S)? EFD_\\w+ F_OFD_\\w+ F_SETPIPE_SZ GRND_\\w+ MADV_HUGEPAGE MADV_NOHUGEPAGE MAP_HUGETLB
+    MAP_POPULATE MFD_\\w+ MREMAP_\\w+ MSG_NOSIGNAL O_PATH O_TMPFILE RENAME_NOREPLACE SOCK_CLOEXEC SOCK_NONBLOCK
+    SYNC_FILE_RANGE_\\w+ SYS_\\w+ cpu_set_t program_invocation_(short_)?name
+    """.split()
+LINUX_HEADERS = r"(linux/.*|sys/(auxv|epoll|eventfd|inotify|prctl|sendfile|signalfd|syscall|sysinfo|timerfd|vfs)\.h|malloc\.h)"
+LINUX = re.compile(rf"(?<![\w.>])(?<!\w::)(?:({'|'.join(LINUX_CALLS)})\s*\(|({'|'.join(LINUX_NAMES)})\b)"
+                   rf"|#\s*include\s+<({LINUX_HEADERS})>")
+LINUX_GUARD = r"__linux__|__GLIBC__"
+
 # Tests are named by their behaviour, in few words. Each entry: the ending of a
 # file, what finds a test's behaviour, what matches a good one, and what to say
 # about another. Q4_0 is one word.
@@ -107,6 +125,7 @@ def check(files):
             breaches.append(f"{path}: not allowed at the top level")
         if re.search(r"\.(h|cc|cpp|c)$", path):
             breaches += [f"{path}:{line}: {what}" for line, what in check_code(path, text)]
+            breaches += [f"{path}:{line}: {what}" for line, what in check_linux(path, text)]
         if path.startswith("tests/"):
             breaches += [f"{path}:{line}: {what}" for line, what in check_test_names(path, text)]
         if path.endswith(".md"):
@@ -191,6 +210,33 @@ def check_code(path, text):
             yield number, f'HWY_TARGET_INCLUDE must be "{path}"'
 
 
+def blank(text):
+    """Returns the code with blanks for comments and the contents of texts; lines stay."""
+    found = re.compile(r'//[^\n]*|/\*.*?\*/|R"(\w*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"', re.DOTALL)
+    return found.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
+
+
+def check_linux(path, text):
+    """What macOS lacks, outside of conditions that name it."""
+    if not re.match(r"(src|ops|compression|include|tools)/", path):
+        return
+    guards = []  # of each open #if: names that it makes sure of, and those that its #else does
+    for number, line in enumerate(blank(text).splitlines(), 1):
+        if begun := re.match(r"\s*#\s*(if|ifdef|ifndef)\b(.*)", line):
+            negates = begun[1] == "ifndef" or re.search(r"!\s*defined", begun[2]) is not None
+            guards.append(("", begun[2]) if negates else (begun[2], ""))
+        elif re.match(r"\s*#\s*else\b", line) and guards:
+            guards[-1] = (guards[-1][1], "")
+        elif re.match(r"\s*#\s*elif\b", line) and guards:
+            guards[-1] = (line, "")
+        elif re.match(r"\s*#\s*endif\b", line) and guards:
+            guards.pop()
+        elif match := LINUX.search(line):
+            name = next(group for group in match.groups() if group)
+            if not any(re.search(rf"{LINUX_GUARD}|\b{re.escape(name)}\b", guard) for guard, _ in guards):
+                yield number, f"macOS has no {name}: wanted #ifdef __linux__ around it, and what other systems do"
+
+
 def repository_files():
     """Returns path -> text of tracked files and of new files that git does not ignore; "" for those without a rule."""
     names = subprocess.run(
@@ -235,6 +281,13 @@ def self_test():
         ("tools/gemma/a.cc", "Note(absl::StrCat(path, status.message()));"),
         ("README.md", "[a](README.md), [b](https://a/b.md), [c](#a-b-1)\n# A: b (1)"),
         ("src/a.md", "x" * 200 + "[a](../src)"),
+        ("src/os/a.cc", "#ifdef __linux__\npipe2(ends, O_CLOEXEC);\n#else\npipe(ends);\n#endif"),
+        ("src/os/a.cc", "#if defined(__linux__) && A\n#if B\n  syscall(SYS_a);\n#endif\n#endif"),
+        ("src/os/a.cc", "#ifndef __linux__\nint a;\n#else\nsplice(a, b);\n#endif"),
+        ("src/os/a.cc", "#ifdef O_TMPFILE\nopen(a, O_TMPFILE);\n#endif"),
+        ("src/os/a.cc", "list.splice(list.end(), other);  // not pipe2(a)"),
+        ("src/os/a.cc", 'Note("pipe2(a)");'),
+        ("tests/os/a_test.cc", "prctl(PR_SET_DUMPABLE, 0);"),
         ("tests/os/a_test.cc", "TEST(A, AtAStopToken) {}"),
         ("tests/os/a_test.cc", "TEST_F(A, TrainedQ4_0KeepsCodes) {}"),
         ("tests/os/a_test.cc", "INSTANTIATE_TEST_SUITE_P(Toys, A, Values(1));"),
@@ -244,6 +297,14 @@ def self_test():
     ]
     bad = [
         ("notes.txt", ""),
+        ("src/os/a.cc", "pipe2(ends, O_CLOEXEC);"),
+        ("src/os/a.cc", "if (::memfd_create(name, 0) < 0) {"),
+        ("ops/a.cc", "open(path, O_TMPFILE | O_WRONLY);"),
+        ("tools/gemma/io/a.cc", "#include <sys/eventfd.h>"),
+        ("tools/python/binding/a.cc", "#ifdef __linux__\nint a;\n#else\nsplice(a, b);\n#endif"),
+        ("tools/gemma/io/a.cc", "#ifndef __linux__\naccept4(a);\n#endif"),
+        ("tools/gemma/io/a.cc", "#ifdef __linux__\n#endif\naccept4(a);"),
+        ("tools/gemma/io/a.cc", "#ifdef O_TMPFILE\nfallocate(a);\n#endif"),
         ("README.md", "\n" * 180),
         ("README.md", "x" * 121),
         ("README.md", "[a](b.md)"),
