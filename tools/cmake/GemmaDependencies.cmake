@@ -9,10 +9,22 @@ if(GEMMA_STATIC_DEPENDENCIES)
   set(ZLIB_USE_STATIC_LIBS ON)
 endif()
 
+# gemma_need(PART "DEBIAN'S PACKAGES" PACKAGE...) finds a package that a part
+# needs, or says how to do without.
+macro(gemma_need part debian package)
+  find_package(${package} ${ARGN})
+  if(NOT ${package}_FOUND)
+    message(FATAL_ERROR "${part} needs ${package}, which was not found. Install it "
+      "(Debian: ${debian}), or leave the part out: -D${part}=OFF")
+  endif()
+endmacro()
+
 find_package(Threads REQUIRED)
 if(NOT GEMMA_KERNELS_ONLY)
   find_package(nlohmann_json 3.11 REQUIRED)
-  find_package(ZLIB REQUIRED)
+  if(GEMMA_WITH_SCOPE)
+    gemma_need(GEMMA_WITH_SCOPE zlib1g-dev ZLIB)
+  endif()
 endif()
 find_package(absl QUIET)
 find_package(hwy 1.2 QUIET)
@@ -54,13 +66,24 @@ endif()
 
 if(GEMMA_BUILD_TOOLS)
   find_package(CLI11 REQUIRED)
-  find_package(CURL 7.87 REQUIRED)
-  find_package(LibEdit REQUIRED)
-  find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto SSL)
-  # Headers of Asio and Beast, for gemma serve.
-  find_package(Boost 1.74 REQUIRED)
+  if(GEMMA_WITH_PULL)
+    gemma_need(GEMMA_WITH_PULL libcurl4-openssl-dev CURL 7.87)
+    gemma_need(GEMMA_WITH_PULL libssl-dev OpenSSL 3.0 COMPONENTS Crypto)
+  endif()
+  if(GEMMA_WITH_LINE_EDITING)
+    gemma_need(GEMMA_WITH_LINE_EDITING libedit-dev LibEdit)
+  endif()
+  if(GEMMA_WITH_SERVER)
+    gemma_need(GEMMA_WITH_SERVER libssl-dev OpenSSL 3.0 COMPONENTS Crypto SSL)
+    # Headers of Asio and Beast.
+    gemma_need(GEMMA_WITH_SERVER libboost-dev Boost 1.74)
+  endif()
 endif()
 if(GEMMA_BUILD_TESTS)
+  if(NOT GEMMA_WITH_SCOPE AND NOT GEMMA_KERNELS_ONLY)
+    message(FATAL_ERROR "GEMMA_BUILD_TESTS needs GEMMA_WITH_SCOPE, because tests "
+      "read .npz files: add -DGEMMA_WITH_SCOPE=ON or -DGEMMA_BUILD_TESTS=OFF")
+  endif()
   find_package(GTest REQUIRED)
   if(NOT GEMMA_KERNELS_ONLY)
     find_package(SentencePiece REQUIRED)  # the reference for tokens

@@ -5,9 +5,15 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <memory>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "tools/gemma/chat/edited_lines.h"
 
 namespace gemma::tools {
 
@@ -41,6 +47,18 @@ void AddRemove(CLI::App& app, Action* action);
 void AddDoctor(CLI::App& app, Action* action);
 void AddCompletion(CLI::App& app, Action* action);
 void AddMan(CLI::App& app, Action* action);
+
+// The names and versions of libraries.
+using Versions = std::vector<std::pair<std::string, std::string>>;
+
+// Parts that a build may leave out (cli/parts.h) say which libraries they use.
+Versions PullVersions();
+Versions ServeVersions();
+Versions ScopeVersions();
+Versions LineEditingVersions();
+
+// Opens the editor of a chat: see OpenEditedLines.
+absl::StatusOr<std::unique_ptr<EditedLines>> EditLines(bool quiet);
 
 }  // namespace gemma::tools
 

@@ -12,7 +12,7 @@ from command import BINARY, MODELS, TESTDATA, CommandTest, gemma, write_record
 from inspect_test import write_mixed
 
 TOY = MODELS / "gemma2"
-ABOUT = ["cpu", "simd", "threads", "memory", "huge pages", "models", "versions"]
+ABOUT = ["cpu", "simd", "threads", "memory", "huge pages", "models", "parts", "versions"]
 
 
 class DoctorTest(CommandTest):
@@ -70,7 +70,7 @@ class DoctorTest(CommandTest):
         versions = found["versions"]["facts"]
         self.assertEqual(self.succeeds("--version").split()[1], versions["gemma"])
         self.assertEqual(versions["Linux"], platform.release())
-        for name in ("compiler", "Highway", "abseil", "libcurl", "libedit", "OpenSSL"):
+        for name in ("compiler", "Highway", "abseil", "libcurl", "libedit", "OpenSSL", "Boost", "zlib"):
             self.assertRegex(versions[name], r"\d")
 
     def test_threads(self):

@@ -11,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
+#include "tools/gemma/cli/parts.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/io/terminal_text.h"
@@ -21,6 +22,7 @@ namespace {
 constexpr std::string_view kPrompt = "> ";
 constexpr std::string_view kBlockPrompt = ". ";
 constexpr std::string_view kFence = "\"\"\"";
+constexpr std::string_view kLineEditing = "line editing";  // the part
 
 bool IsBlankInput(std::string_view text) {
   return absl::StripAsciiWhitespace(text).empty();
@@ -43,12 +45,14 @@ std::optional<std::string> BlockText(std::string_view typed) {
 absl::StatusOr<std::unique_ptr<ChatReader>> ChatReader::Create(bool quiet) {
   const bool is_interactive = isatty(STDIN_FILENO) == 1;
   std::unique_ptr<ChatReader> reader(new ChatReader(is_interactive, quiet));
-  if (!LineEditor::Works()) return reader;
-  GEMMA_ASSIGN_OR_RETURN(reader->editor_,
-                         LineEditor::Create(&reader->history_, Complete));
-  if (const std::string path = HistoryPath(); !path.empty()) {
-    const absl::Status status = reader->history_.Open(path);
-    if (!status.ok() && !quiet) Note(status.message());
+  if (!is_interactive) return reader;
+  if (const absl::Status built = CheckBuilt(kLineEditing); !built.ok()) {
+    if (!quiet) NoteError(built);
+    return reader;
+  }
+  for (const Part& part : Parts()) {
+    if (part.open_lines == nullptr) continue;
+    GEMMA_ASSIGN_OR_RETURN(reader->editor_, part.open_lines(quiet));
   }
   return reader;
 }
@@ -119,7 +123,7 @@ bool ChatReader::Leaves(const InputLine& interrupted) {
 
 void ChatReader::Remember(const std::string& text) {
   if (editor_ == nullptr) return;
-  const absl::Status status = history_.Add(text);
+  const absl::Status status = editor_->Remember(text);
   if (!status.ok() && !quiet_) Note(status.message());
 }
 

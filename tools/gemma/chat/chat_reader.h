@@ -9,8 +9,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "tools/gemma/chat/input_history.h"
-#include "tools/gemma/chat/line_editor.h"
+#include "tools/gemma/chat/edited_lines.h"
 #include "tools/gemma/io/line_reader.h"
 
 namespace gemma::tools {
@@ -53,9 +52,8 @@ class ChatReader {
   bool is_interactive_;
   bool quiet_;
   bool warned_ = false;  // the last input was Ctrl-C at an empty prompt
-  InputHistory history_;
-  std::unique_ptr<LineEditor> editor_;  // on terminals that can edit
-  LineReader lines_;                    // elsewhere
+  std::unique_ptr<EditedLines> editor_;  // on terminals that can edit
+  LineReader lines_;                     // elsewhere
 };
 
 }  // namespace gemma::tools

@@ -16,6 +16,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "src/base/status_macros.h"
+#include "tools/gemma/commands.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/signals.h"
 #include "tools/gemma/io/terminal_text.h"
@@ -310,8 +312,44 @@ std::string LineEditor::Typed() const {
   return {line->buffer, static_cast<size_t>(line->lastchar - line->buffer)};
 }
 
-std::string LineEditorVersion() {
-  return absl::StrCat(LIBEDIT_MAJOR, ".", LIBEDIT_MINOR);
+namespace {
+
+// The editor of a chat, with the history of the user's file.
+class ChatLines final : public EditedLines {
+ public:
+  static absl::StatusOr<std::unique_ptr<EditedLines>> Create(bool quiet) {
+    auto lines = std::make_unique<ChatLines>();
+    GEMMA_ASSIGN_OR_RETURN(lines->editor_,
+                           LineEditor::Create(&lines->history_, Complete));
+    if (const std::string path = HistoryPath(); !path.empty()) {
+      const absl::Status status = lines->history_.Open(path);
+      if (!status.ok() && !quiet) Note(status.message());
+    }
+    return lines;
+  }
+
+  absl::StatusOr<InputLine> Read(std::string_view prompt) override {
+    return editor_->Read(prompt);
+  }
+
+  absl::Status Remember(const std::string& text) override {
+    return history_.Add(text);
+  }
+
+ private:
+  InputHistory history_;
+  std::unique_ptr<LineEditor> editor_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<EditedLines>> EditLines(bool quiet) {
+  if (!LineEditor::Works()) return nullptr;
+  return ChatLines::Create(quiet);
+}
+
+Versions LineEditingVersions() {
+  return {{"libedit", absl::StrCat(LIBEDIT_MAJOR, ".", LIBEDIT_MINOR)}};
 }
 
 }  // namespace gemma::tools

@@ -16,19 +16,12 @@
 #include "src/base/internal.h"
 #include "src/base/no_throw.h"
 #include "tools/gemma/chat/chat_completion.h"
+#include "tools/gemma/chat/edited_lines.h"
 #include "tools/gemma/chat/input_history.h"
 
 struct editline;  // libedit's
 
 namespace gemma::tools {
-
-// The event that ended a line of input.
-enum class LineEnd { kEnter, kInterrupt, kEndOfInput };
-
-struct InputLine {
-  LineEnd end = LineEnd::kEnter;
-  std::string text;  // without its line end; a paste may contain others
-};
 
 // Reads standard input and shows the line on standard error; both must be
 // terminals. Between calls of Read, the terminal is in its usual mode. Only one
@@ -48,9 +41,7 @@ class LineEditor {
   LineEditor(const LineEditor&) = delete;
   LineEditor& operator=(const LineEditor&) = delete;
 
-  // Shows `prompt`, which must be ASCII, and reads a line. Ctrl-C and SIGINT
-  // end it with LineEnd::kInterrupt; Interrupted() is false afterwards.
-  // InterruptedError for other signals, ResourceExhausted if memory runs out.
+  // As EditedLines::Read.
   absl::StatusOr<InputLine> Read(std::string_view prompt);
 
  private:
@@ -101,9 +92,6 @@ class LineEditor {
   bool interrupted_ = false;  // by Ctrl-C or a signal: no more characters
   absl::Status failure_;      // of a function that libedit called
 };
-
-// The version of libedit.
-std::string LineEditorVersion();
 
 }  // namespace gemma::tools
 

@@ -22,6 +22,7 @@
 #include "tools/gemma/cli/command_tree.h"
 #include "tools/gemma/cli/common_options.h"
 #include "tools/gemma/cli/environment.h"
+#include "tools/gemma/cli/parts.h"
 #include "tools/gemma/help/help.h"
 #include "tools/gemma/help/option_table.h"
 #include "tools/gemma/io/bus_error.h"
@@ -217,6 +218,9 @@ absl::Status RunOnce(std::vector<std::string> words,
                       "gemma doctor --json has the version, too");
     }
     return Parse(*app, *app, words);
+  }
+  if (!AsksForHelp(words)) {
+    GEMMA_RETURN_IF_ERROR(CheckBuilt(command->get_name()));
   }
   GEMMA_ASSIGN_OR_RETURN(
       const std::vector<std::string> notes,

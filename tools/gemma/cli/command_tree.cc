@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "gemma/version.h"
 #include "tools/gemma/cli/environment.h"
+#include "tools/gemma/cli/parts.h"
 #include "tools/gemma/io/errors.h"
 
 namespace gemma::tools {
@@ -20,21 +21,21 @@ std::unique_ptr<CLI::App> MakeCommandTree(Action* action,
   app->require_subcommand(1);
   AddRun(*app, action);
   AddChat(*app, action);
-  AddServe(*app, action);
+  AddCommandOfPart("serve", *app, action);
   AddClassify(*app, action);
   AddEmbed(*app, action);
   AddTokenize(*app, action);
   AddInspect(*app, action);
   AddLogits(*app, action);
   AddPerplexity(*app, action);
-  AddVerify(*app, action);
-  AddScope(*app, action);
+  AddCommandOfPart("verify", *app, action);
+  AddCommandOfPart("scope", *app, action);
   AddImportance(*app, action);
   AddCompare(*app, action);
   AddBench(*app, action);
   AddQuantize(*app, action);
   AddVerifyFile(*app, action);
-  AddPull(*app, action);
+  AddCommandOfPart("pull", *app, action);
   AddList(*app, action);
   AddRemove(*app, action);
   AddDoctor(*app, action);

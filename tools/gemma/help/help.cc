@@ -11,8 +11,10 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "tools/gemma/cli/parts.h"
 #include "tools/gemma/commands.h"
 #include "tools/gemma/help/option_table.h"
+#include "tools/gemma/io/errors.h"
 
 namespace gemma::tools {
 namespace {
@@ -228,6 +230,9 @@ std::string NameOfTopic(const std::vector<CommandEntry>& commands,
 
 std::string HelpOf(const CLI::App& app, bool all) {
   if (app.get_name() == kCommandName) return HelpOfRoot(app);
+  if (const absl::Status built = CheckBuilt(app.get_name()); !built.ok()) {
+    return absl::StrCat(built.message(), "\n", CureOf(built), "\n");
+  }
   const CommandEntry command = DescribeCommand(app);
   const Footer footer = SplitFooter(command.footer);
   const auto make = [&](Extent extent) {

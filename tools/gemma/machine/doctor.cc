@@ -65,6 +65,7 @@ std::vector<Finding> FindAll(const ModelOptions& options) {
       FindHugePages(
           ReadFirstLine("/sys/kernel/mm/transparent_hugepage/enabled")),
       FindStore(),
+      FindParts(),
       FindVersions()};
   if (options.path.empty()) return findings;
   for (Finding& finding : FindModel(options, memory)) {

@@ -35,6 +35,8 @@ Finding FindMemory(const Memory& memory);
 // "always [madvise] never"; "" if it has no such pages.
 Finding FindHugePages(const std::string& setting);
 Finding FindVersions();
+// The parts of the command that were built, and those that were left out.
+Finding FindParts();
 Finding FindStore();
 // Checks the model that the options name. If it fits, and continues texts, a
 // second finding says how fast it may decode.

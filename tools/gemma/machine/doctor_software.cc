@@ -1,7 +1,6 @@
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -16,22 +15,18 @@
 #include "gemma/version.h"
 #include "ops/targets.h"
 #include "src/base/internal.h"
-#include "tools/gemma/chat/line_editor.h"
+#include "tools/gemma/cli/parts.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/machine/doctor_findings.h"
 #include "tools/gemma/machine/file_type.h"
 #include "tools/gemma/machine/report_head.h"
-#include "tools/gemma/pull/digest.h"
-#include "tools/gemma/pull/http.h"
 #include "tools/gemma/pull/model_store.h"
 
 namespace gemma::tools {
 namespace {
 
 namespace fs = std::filesystem;
-
-using Versions = std::vector<std::pair<std::string, std::string>>;
 
 std::string Compiler() {
 #if defined(__clang__)
@@ -53,19 +48,26 @@ std::string AbseilVersion() {
 Versions FindAll() {
   utsname system = {};
   uname(&system);
-  return {{"gemma", GEMMA_VERSION_STRING},
-          {"compiler", Compiler()},
-          {"Highway", HighwayVersion()},
-          {"abseil", AbseilVersion()},
-          {"libcurl", HttpVersion()},
-          {"libedit", LineEditorVersion()},
-          {"OpenSSL", DigestVersion()},
-          {"zlib", zlibVersion()},
-          {"CLI11", CLI11_VERSION},
-          {"nlohmann-json", absl::StrCat(NLOHMANN_JSON_VERSION_MAJOR, ".",
-                                         NLOHMANN_JSON_VERSION_MINOR, ".",
-                                         NLOHMANN_JSON_VERSION_PATCH)},
-          {system.sysname, system.release}};
+  Versions all = {
+      {"gemma", GEMMA_VERSION_STRING},
+      {"compiler", Compiler()},
+      {"Highway", HighwayVersion()},
+      {"abseil", AbseilVersion()},
+      {"CLI11", CLI11_VERSION},
+      {"nlohmann-json", absl::StrCat(NLOHMANN_JSON_VERSION_MAJOR, ".",
+                                     NLOHMANN_JSON_VERSION_MINOR, ".",
+                                     NLOHMANN_JSON_VERSION_PATCH)}};
+  for (const Part& part : Parts()) {
+    if (!part.is_built()) continue;
+    for (auto& library : part.versions()) {
+      // Two parts may use one library.
+      if (std::find(all.begin(), all.end(), library) == all.end()) {
+        all.push_back(std::move(library));
+      }
+    }
+  }
+  all.emplace_back(system.sysname, system.release);
+  return all;
 }
 
 // Returns the free bytes on the disk of `path`, or of the nearest directory
@@ -88,6 +90,28 @@ Finding FindVersions() {
   finding.text = absl::StrJoin(versions, ", ", absl::PairFormatter(" "));
   finding.facts = nlohmann::ordered_json::object();
   for (const auto& [name, version] : versions) finding.facts[name] = version;
+  return finding;
+}
+
+Finding FindParts() {
+  std::vector<std::string> built;
+  std::vector<std::string> left_out;
+  Finding finding;
+  finding.about = "parts";
+  finding.facts = nlohmann::ordered_json::object();
+  for (const Part& part : Parts()) {
+    finding.facts[part.option] = part.is_built();
+    if (part.is_built()) {
+      built.emplace_back(part.name);
+    } else {
+      left_out.push_back(absl::StrCat(part.name, " (", part.option, ")"));
+    }
+  }
+  finding.text = built.empty() ? "none" : absl::StrJoin(built, ", ");
+  if (!left_out.empty()) {
+    absl::StrAppend(&finding.text,
+                    "; left out: ", absl::StrJoin(left_out, ", "));
+  }
   return finding;
 }
 

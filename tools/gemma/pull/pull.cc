@@ -270,4 +270,8 @@ Examples:
   });
 }
 
+Versions PullVersions() {
+  return {{"libcurl", HttpVersion()}, {"OpenSSL", DigestVersion()}};
+}
+
 }  // namespace gemma::tools

@@ -1,9 +1,11 @@
 // gemma serve: answers HTTP requests in the form of OpenAI's API.
 
+#include <openssl/crypto.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <boost/version.hpp>
 #include <cstdlib>  // __GLIBC__
 #include <memory>
 #include <string>
@@ -214,6 +216,11 @@ Examples:
 
 )");
   command->callback([=] { *action = [=] { return Serve(*options); }; });
+}
+
+Versions ServeVersions() {
+  return {{"Boost", BOOST_LIB_VERSION},
+          {"OpenSSL", OpenSSL_version(OPENSSL_VERSION_STRING)}};
 }
 
 }  // namespace gemma::tools

@@ -4,8 +4,11 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "src/base/internal.h"
+#include "src/base/status_macros.h"
 #include "tools/gemma/cli/option_error.h"
 #include "tools/gemma/cli/options.h"
+#include "tools/gemma/cli/parts.h"
 #include "tools/gemma/io/errors.h"
 
 namespace gemma::tools {
@@ -57,6 +60,7 @@ absl::StatusOr<const SparseAutoencoder*> Autoencoders::Load(
       name.site.has_value() ? FeatureSiteText(*name.site) : "";
   std::unique_ptr<SparseAutoencoder>& loaded = loaded_[{name.path, site}];
   if (loaded == nullptr) {
+    GEMMA_RETURN_IF_ERROR(CheckBuilt("scope"));
     absl::StatusOr<SparseAutoencoder> autoencoder =
         SparseAutoencoder::Load(name.path, {weights_, name.site});
     if (absl::IsFailedPrecondition(autoencoder.status())) {

@@ -1,5 +1,7 @@
 // gemma scope: prints the features of a text's tokens.
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -305,5 +307,7 @@ Examples:
 )");
   command->callback([=] { *action = [=] { return Scope(*options); }; });
 }
+
+Versions ScopeVersions() { return {{"zlib", zlibVersion()}}; }
 
 }  // namespace gemma::tools
