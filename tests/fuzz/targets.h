@@ -74,7 +74,9 @@ inline constexpr FuzzTarget kFuzzTargets[] = {
     {"answer", FuzzAnswer},
     {"adapter", FuzzAdapter},
     {"serve", FuzzServe},
+#if GEMMA_WITH_SERVER
     {"http", FuzzHttp},
+#endif
 };
 
 }  // namespace gemma::internal

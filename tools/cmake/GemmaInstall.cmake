@@ -9,6 +9,7 @@ set(objects $<TARGET_OBJECTS:gemma> $<TARGET_OBJECTS:gemma_ops>
   $<TARGET_OBJECTS:gemma_compression>)
 add_library(gemma_shared SHARED ${objects})
 add_library(gemma_static STATIC ${objects})
+set(zlib $<$<BOOL:${GEMMA_WITH_SCOPE}>:ZLIB::ZLIB>)
 foreach(library gemma_shared gemma_static)
   set_target_properties(${library} PROPERTIES OUTPUT_NAME gemma)
   target_include_directories(${library}
@@ -17,7 +18,7 @@ foreach(library gemma_shared gemma_static)
   target_link_libraries(${library}
     PUBLIC absl::span absl::status absl::statusor
     PRIVATE absl::crc32c absl::function_ref absl::hash absl::str_format
-            absl::strings hwy::hwy Threads::Threads ZLIB::ZLIB)
+            absl::strings hwy::hwy Threads::Threads ${zlib})
 endforeach()
 set_target_properties(gemma_shared PROPERTIES EXPORT_NAME shared
   VERSION "${PROJECT_VERSION}"
@@ -64,6 +65,10 @@ install(FILES "${PROJECT_BINARY_DIR}/package/gemmaConfig.cmake"
   "${PROJECT_BINARY_DIR}/package/gemmaConfigVersion.cmake"
   DESTINATION "${config_dir}")
 
+set(libs_private "")
+if(GEMMA_WITH_SCOPE)
+  set(libs_private "-lz")
+endif()
 # The prefix is relative to gemma.pc itself, so that users may move the files.
 file(RELATIVE_PATH prefix_from_pc
   "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
@@ -81,6 +86,8 @@ set(CPACK_RESOURCE_FILE_README "${PROJECT_SOURCE_DIR}/README.md")
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PACKAGE_DEPENDS zlib1g-dev)  # for gemmaConfig.cmake
+if(GEMMA_WITH_SCOPE)
+  set(CPACK_DEBIAN_PACKAGE_DEPENDS zlib1g-dev)  # for gemmaConfig.cmake
+endif()
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 include(CPack)
