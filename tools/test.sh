@@ -4,7 +4,7 @@
 #
 #   tools/test.sh             all steps: style, dev, tsan, portable, release
 #   tools/test.sh STEP...     some steps, also clang, clients, python, ray, beam,
-#                             fuzz, arm and soak
+#                             fuzz, arm, parts, posix and soak
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -120,6 +120,21 @@ run_arm() {
     step "Testing: arm, as on $cpu"
     QEMU_CPU="$cpu" ctest --preset arm -R '^ops/'
   done
+}
+
+# Builds and uses every combination of the parts that a build may leave out, and
+# measures the smallest static program.
+run_parts() {
+  step "Building and testing: parts"
+  tests/install/combinations.py
+  tests/install/smallest.py
+}
+
+# Checks that files which call the system need no Linux.
+run_posix() {
+  step "Checking calls of the system"
+  tools/check_posix.py --self-test
+  tools/check_posix.py
 }
 
 # Lets clients of OpenAI's API talk to gemma serve with the real model.
