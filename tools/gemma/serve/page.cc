@@ -1,7 +1,5 @@
 #include "tools/gemma/serve/page.h"
 
-#include <zlib.h>
-
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -36,27 +34,6 @@ bool Lists(std::string_view header, std::string_view value) {
     if (absl::EqualsIgnoreCase(part, value)) return true;
   }
   return false;
-}
-
-// Returns a text as gzip, or "" if zlib fails.
-std::string Compressed(std::string_view text) {
-  z_stream stream = {};
-  constexpr int kGzip = 16 + MAX_WBITS;
-  if (deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, kGzip, 8,
-                   Z_DEFAULT_STRATEGY) != Z_OK) {
-    return "";
-  }
-  std::string out(deflateBound(&stream, text.size()), '\0');
-  // zlib does not write to its input.
-  stream.next_in =
-      reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));  // NOLINT
-  stream.avail_in = static_cast<uInt>(text.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  const int result = deflate(&stream, Z_FINISH);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return result == Z_STREAM_END ? out : "";
 }
 
 }  // namespace
@@ -96,10 +73,8 @@ PageResponse RespondWithFile(const PageFile& file,
     response.head.status = 304;
     return response;
   }
-  if (compresses) response.body = Compressed(file.text);
-  if (response.body.empty()) {
-    response.body = std::string(file.text);
-  } else {
+  response.body = std::string(compresses ? file.gzip : file.text);
+  if (compresses) {
     response.head.headers.emplace_back("content-encoding", "gzip");
   }
   return response;

@@ -17,6 +17,7 @@ struct PageFile {
   std::string_view name;
   std::string_view digest;  // changes with the text
   std::string_view text;
+  std::string_view gzip;  // the text as gzip
 };
 
 // Returns all files. Made by CMake.
