@@ -74,7 +74,7 @@ inline constexpr FuzzTarget kFuzzTargets[] = {
     {"answer", FuzzAnswer},
     {"adapter", FuzzAdapter},
     {"serve", FuzzServe},
-#if GEMMA_WITH_SERVER
+#if GEMMA_WITH_SERVE
     {"http", FuzzHttp},
 #endif
 };

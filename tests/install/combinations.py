@@ -16,12 +16,12 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build/parts"
-PARTS = ["GEMMA_WITH_SCOPE", "GEMMA_WITH_PULL", "GEMMA_WITH_LINE_EDITING", "GEMMA_WITH_SERVER"]
+PARTS = ["GEMMA_WITH_SCOPE", "GEMMA_WITH_PULL", "GEMMA_WITH_LINE_EDITING", "GEMMA_WITH_SERVE"]
 # The packages of CMake and the shared libraries that only these parts need.
 NEEDED = {"ZLIB": {"GEMMA_WITH_SCOPE"}, "CURL": {"GEMMA_WITH_PULL"}, "LibEdit": {"GEMMA_WITH_LINE_EDITING"},
-          "Boost": {"GEMMA_WITH_SERVER"}, "OpenSSL": {"GEMMA_WITH_PULL", "GEMMA_WITH_SERVER"}}
+          "Boost": {"GEMMA_WITH_SERVE"}, "OpenSSL": {"GEMMA_WITH_PULL", "GEMMA_WITH_SERVE"}}
 LINKED = {"libz.": NEEDED["ZLIB"], "libcurl.": NEEDED["CURL"], "libedit.": NEEDED["LibEdit"],
-          "libcrypto.": NEEDED["OpenSSL"], "libssl.": {"GEMMA_WITH_SERVER"}}
+          "libcrypto.": NEEDED["OpenSSL"], "libssl.": {"GEMMA_WITH_SERVE"}}
 MODEL = ROOT / "tests/testdata/gguf/gemma3_mixed.gguf"
 
 

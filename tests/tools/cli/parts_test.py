@@ -10,12 +10,12 @@ from command import BINARY, TESTDATA, CommandTest
 
 # The commands of each part.
 PARTS = {
-    "GEMMA_WITH_SERVER": ["serve"],
+    "GEMMA_WITH_SERVE": ["serve"],
     "GEMMA_WITH_PULL": ["pull"],
     "GEMMA_WITH_LINE_EDITING": [],
     "GEMMA_WITH_SCOPE": ["scope", "verify"],
 }
-LIBRARIES = {"GEMMA_WITH_SERVER": ["Boost", "OpenSSL"], "GEMMA_WITH_PULL": ["libcurl", "OpenSSL"],
+LIBRARIES = {"GEMMA_WITH_SERVE": ["Boost", "OpenSSL"], "GEMMA_WITH_PULL": ["libcurl", "OpenSSL"],
              "GEMMA_WITH_LINE_EDITING": ["libedit"], "GEMMA_WITH_SCOPE": ["zlib"]}
 SPEAKING = TESTDATA / "gguf/gemma3_mixed.gguf"
 SAE = TESTDATA / "scope/gemma-scope-mixed-pt-res/layer_1/width_16/average_l0_4"
