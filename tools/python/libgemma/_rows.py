@@ -59,7 +59,7 @@ def _refusal(error: libgemma.GemmaError) -> RowError:
     raise error
 
 
-# What a row becomes: columns by name, or why there are none.
+# What a row becomes: columns by name, or the reason why it has no such columns.
 Result = Union[dict[str, Any], RowError]
 
 
