@@ -80,6 +80,12 @@ TEST(RequestFields, WrongOnesAreNamed) {
       {R"({"min_tokens": 3})", "min_tokens: 'min_tokens' is 3, wanted at most"},
       {R"({"modalities": ["text", "audio"]})", "modalities: "},
       {R"({"reasoning_effort": "much"})", "reasoning_effort: 'reasoning_eff"},
+      {R"({"think": false, "reasoning_effort": "high"})",
+       "reasoning_effort: 'reasoning_effort' turns thoughts on, and another "
+       "field turns them off"},
+      {R"({"think": true,
+          "chat_template_kwargs": {"enable_thinking": false}})",
+       "enable_thinking' turns thoughts off, and another field turns them on"},
       {R"({"think": true})", "messages: thinking is on, but models"},
       {R"({"chat_template_kwargs": {"x": 1}})", "chat_template_kwargs.x: "},
       {R"({"continue_final_message": true})", "continue_final_message: "},

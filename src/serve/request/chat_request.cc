@@ -27,6 +27,18 @@ absl::Status ReadLogprobs(Fields& fields, AnswerFields& answer) {
   return FieldError(*top, "needs \"logprobs\": true");
 }
 
+// Turns thoughts on or off, as `field` wants. Fields before it must not differ.
+absl::Status SetThinking(const Json& field, bool thinks, ChatOptions& turns) {
+  if (turns.thinking.value_or(thinks) != thinks) {
+    return FieldError(field,
+                      FormatText("turns thoughts %s, and another field "
+                                 "turns them %s: send one of them",
+                                 thinks ? "on" : "off", thinks ? "off" : "on"));
+  }
+  turns.thinking = thinks;
+  return absl::OkStatus();
+}
+
 absl::Status ReadThinking(Fields& fields, ChatOptions& turns) {
   GEMMA_RETURN_IF_ERROR(fields.Read("think", turns.thinking));
   if (const std::optional<Json> effort = fields.Take("reasoning_effort");
@@ -41,12 +53,17 @@ absl::Status ReadThinking(Fields& fields, ChatOptions& turns) {
                                      ", wanted none, minimal, low, medium, "
                                      "high or xhigh"));
     }
-    turns.thinking = !off;
+    GEMMA_RETURN_IF_ERROR(SetThinking(*effort, !off, turns));
   }
   const std::optional<Json> kwargs = fields.Take("chat_template_kwargs");
   if (!kwargs.has_value()) return absl::OkStatus();
   GEMMA_ASSIGN_OR_RETURN(Fields variables, Fields::Of(*kwargs));
-  GEMMA_RETURN_IF_ERROR(variables.Read("enable_thinking", turns.thinking));
+  if (const std::optional<Json> enable = variables.Take("enable_thinking");
+      enable.has_value()) {
+    bool thinks = false;
+    GEMMA_RETURN_IF_ERROR(AtField(enable->Get(thinks), *enable));
+    GEMMA_RETURN_IF_ERROR(SetThinking(*enable, thinks, turns));
+  }
   return variables.RefuseOthers();
 }
 
