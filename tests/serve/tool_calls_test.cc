@@ -323,6 +323,9 @@ TEST(ToolCalls, PromptsEqualTransformers) {
       continue;
     }
     SCOPED_TRACE(chat["name"]);
+    // Ours keeps the text before its call; see
+    // ToolTurns.TokensEqualTransformers.
+    if (chat["name"] == "answer_text_with_call") continue;
     const Reply reply =
         Post(server, "/tokenize",
              {{"messages", chat["messages"]}, {"tools", chat["tools"]}});

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gemma/answer_parser.h"
@@ -57,7 +58,7 @@ Role RoleNamed(const std::string& name) {
 }
 
 // Messages as transformers takes them. Results within a message of the model,
-// Google's own form, become messages of tools.
+// Google's own form, become messages of tools, before the message's text.
 std::vector<Message> MessagesFrom(const ToolJson& json) {
   std::vector<Message> messages;
   for (const ToolJson& from : json) {
@@ -76,13 +77,16 @@ std::vector<Message> MessagesFrom(const ToolJson& json) {
                                         : arguments.dump(),
                                     call.value("id", "")});
     }
+    const ToolJson results = from.value("tool_responses", ToolJson::array());
+    std::string answer;
+    if (!results.empty()) answer = std::exchange(message.text, "");
     messages.push_back(std::move(message));
-    for (const ToolJson& native :
-         from.value("tool_responses", ToolJson::array())) {
+    for (const ToolJson& native : results) {
       messages.push_back({.role = Role::kTool,
                           .content_json = native["response"].dump(),
                           .tool_name = native["name"].get<std::string>()});
     }
+    if (!answer.empty()) messages.push_back({Role::kModel, answer});
   }
   return messages;
 }
@@ -102,7 +106,14 @@ TEST(ToolTurns, TokensEqualTransformers) {
       options.thinking = golden["thinking"].get<bool>();
     const absl::StatusOr<Ids> tokens =
         Gemma4Turns().Render(MessagesFrom(golden["messages"]), options);
-    if (name == "call_of_text_arguments") {
+    if (name == "answer_text_with_call") {
+      // Google's template closes the turn in which the model goes on.
+      const std::string text = golden["text"];
+      const size_t call = text.find("<|tool_call>");
+      EXPECT_TRUE(text.ends_with("<tool_response|>Let me see.<turn|>\n"));
+      EXPECT_EQ(*tokens, Parsed(text.substr(0, call) + "Let me see." +
+                                text.substr(call, text.rfind("Let") - call)));
+    } else if (name == "call_of_text_arguments") {
       EXPECT_THAT(ErrorOf(tokens), HasSubstr("arguments of 'now'"));
     } else if (golden.contains("tokens")) {
       ASSERT_EQ(ErrorOf(tokens), "OK");
@@ -110,7 +121,7 @@ TEST(ToolTurns, TokensEqualTransformers) {
       ++equal;
     }
   }
-  EXPECT_EQ(equal, 41u);
+  EXPECT_EQ(equal, 40u);
 }
 
 TEST(ToolTurns, NumbersAsInPython) {
@@ -188,6 +199,39 @@ TEST(ToolTurns, ContinuesPlainAnswers) {
   EXPECT_EQ(rest->tokens,
             Parsed("<turn|>\n<|turn>user\nthree<turn|>\n<|turn>model\n"));
   EXPECT_EQ(Gemma4Turns().end_of_turn(), *Gemma4Tokenizer().Find("<turn|>"));
+}
+
+// A client sends back what the model wrote: thoughts, a text, and calls.
+TEST(ToolTurns, TextsPrecedeCalls) {
+  const Message ask = {Role::kUser, "x"};
+  const Message call = {.role = Role::kModel,
+                        .text = "I look. ",
+                        .thoughts = "How?",
+                        .tool_calls = {{"f", "{}", "1"}, {"g", "{}", "2"}}};
+  const Message one = {.role = Role::kTool, .text = "a", .call_id = "1"};
+  const Message two = {.role = Role::kTool, .text = "b", .call_id = "2"};
+  const Message answer = {Role::kModel, "It is."};
+  const std::string asked = "<|turn>user\nx<turn|>\n<|turn>model\n";
+  const std::string called =
+      "I look.<|tool_call>call:f{}<tool_call|><|tool_call>call:g{}<tool_call|>";
+  const std::string thought = "<|channel>thought\nHow?\n<channel|>";
+  const std::string results =
+      "<|tool_response>response:f{value:<|\"|>a<|\"|>}<tool_response|>"
+      "<|tool_response>response:g{value:<|\"|>b<|\"|>}<tool_response|>";
+  const auto tokens = [](std::vector<Message> messages) {
+    return *Gemma4Turns().Render(messages);
+  };
+  EXPECT_EQ(tokens({ask, call}),
+            Parsed("<bos>" + asked + thought + called + "<|tool_response>"));
+  EXPECT_EQ(tokens({ask, call, one, two}),
+            Parsed("<bos>" + asked + thought + called + results));
+  EXPECT_EQ(tokens({ask, call, one, two, call, one, two}),
+            Parsed("<bos>" + asked + thought + called + results + thought +
+                   called + results));
+  // The model's next text goes on in the turn, and ends it.
+  EXPECT_EQ(tokens({ask, call, one, two, answer, ask}),
+            Parsed("<bos>" + asked + called + results + "It is.<turn|>\n" +
+                   asked + "<|channel>thought\n<channel|>"));
 }
 
 TEST(ToolTurns, RefusesLostParts) {

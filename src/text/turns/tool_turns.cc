@@ -184,27 +184,35 @@ class TurnsWriter {
       Open(TurnRole(message.role));
     }
     previous_ = message.role;
+    goes_on_ = !message.tool_calls.empty();
+    // In the order in which the model writes them. Google's template moves the
+    // text of a message with calls behind their results, closes the turn, and
+    // opens none for the answer.
+    if (goes_on_) Thoughts(message, i);
+    GEMMA_RETURN_IF_ERROR(Texts(message, i));
+    if (!goes_on_) {
+      Close();
+      return absl::OkStatus();
+    }
     GEMMA_RETURN_IF_ERROR(Calls(message, i));
     GEMMA_ASSIGN_OR_RETURN(const bool has_results, Results(message));
-    GEMMA_RETURN_IF_ERROR(Texts(message, i));
-    goes_on_ = !message.tool_calls.empty();
-    const bool is_empty = message.text.empty() && message.content_json.empty();
-    if (goes_on_ && !has_results) {
-      Words(words_.marks.tools.open_result);
-    } else if (!has_results || !is_empty) {
-      Close();
-    }
+    if (!has_results) Words(words_.marks.tools.open_result);
     return absl::OkStatus();
   }
 
-  absl::Status Calls(const Message& message, size_t i) {
+  // The thoughts before calls, after the last question.
+  void Thoughts(const Message& message, size_t i) {
     const bool is_new = !last_user_.has_value() || i > *last_user_;
-    if (!message.tool_calls.empty() && !message.thoughts.empty() && is_new &&
-        !words_.marks.open_channel.empty()) {
-      Words(absl::StrCat(words_.marks.open_channel, "thought\n"));
-      text_.Append(message.thoughts, TextOrigin::kMessage);
-      Words(absl::StrCat("\n", words_.marks.close_channel));
+    if (message.thoughts.empty() || !is_new ||
+        words_.marks.open_channel.empty()) {
+      return;
     }
+    Words(absl::StrCat(words_.marks.open_channel, "thought\n"));
+    text_.Append(message.thoughts, TextOrigin::kMessage);
+    Words(absl::StrCat("\n", words_.marks.close_channel));
+  }
+
+  absl::Status Calls(const Message& message, size_t i) {
     for (const ToolCall& call : message.tool_calls) {
       GEMMA_ASSIGN_OR_RETURN(
           const JinjaValue arguments,
@@ -219,7 +227,6 @@ class TurnsWriter {
   // Writes the results that follow a message with calls. Returns whether there
   // are any.
   absl::StatusOr<bool> Results(const Message& message) {
-    if (message.tool_calls.empty()) return false;
     size_t count = 0;
     for (; next_ < messages_.size(); ++next_, ++count) {
       const Message& result = messages_[next_];
