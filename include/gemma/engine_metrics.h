@@ -58,6 +58,11 @@ struct EngineSnapshot {
   uint64_t rows = 0;        // of all passes
   size_t last_rows = 0;     // of the last pass; 0 before the first
   double pass_seconds = 0;  // that all passes took together
+  // Passes by their rows: of passes_by_rows[i], more than row_bounds[i - 1] and
+  // at most row_bounds[i], the last without a bound. Bounds as in vLLM.
+  static constexpr std::array<size_t, 13> row_bounds = {
+      1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
+  std::array<uint64_t, 14> passes_by_rows = {};  // see row_bounds
   // Tokens of prompts: computed, and taken from caches.
   uint64_t computed_tokens = 0;
   uint64_t reused_tokens = 0;  // taken from caches

@@ -1,5 +1,7 @@
 #include "src/batch/meter.h"
 
+#include "absl/algorithm/container.h"
+
 namespace gemma::internal {
 
 void EngineMeter::Queued(size_t words) {
@@ -60,6 +62,9 @@ void EngineMeter::Passed(size_t rows, size_t prompt_rows, double seconds) {
   const std::lock_guard lock(mutex_);
   ++now_.passes;
   now_.rows += rows;
+  const auto& bounds = EngineSnapshot::row_bounds;
+  const auto range = absl::c_lower_bound(bounds, rows) - bounds.begin();
+  ++now_.passes_by_rows[static_cast<size_t>(range)];
   now_.last_rows = rows;
   now_.pass_seconds += seconds;
   now_.computed_tokens += prompt_rows;

@@ -66,6 +66,10 @@ TEST(EngineSnapshot, CountsWork) {
   EXPECT_EQ(second.running_bytes, 0u);
   EXPECT_EQ(second.passes, 6u);
   EXPECT_EQ(second.rows, 104u);
+  // Of one row, of 36 of the prompt, and of 64.
+  EXPECT_EQ(second.passes_by_rows[0], 4u);
+  EXPECT_EQ(second.passes_by_rows[3], 0u);
+  EXPECT_EQ(second.passes_by_rows[4], 2u);
   EXPECT_EQ(second.last_rows, 1u);
   EXPECT_EQ(second.computed_tokens, 100u);
   EXPECT_EQ(second.reused_tokens, 0u);

@@ -199,7 +199,7 @@ std::map<std::string, double> SamplesOf(const std::string& text) {
 TEST(MetricsRoute, CountsWhatHappened) {
   Server server = ServerOf(Gemma3Toy(), {.max_sequences = 1, .max_queued = 1});
   const ServeJson body = {
-      {"prompt", "the model us"}, {"seed", 1}, {"max_tokens", 3}};
+      {"prompt", std::string(60, '?')}, {"seed", 1}, {"max_tokens", 3}};
   Post(server, kTextPath, body);
   const Reply first = Post(server, kTextPath, body);
   EXPECT_EQ(Post(server, kTextPath, {{"prompt", "a"}, {"timeout", 1e-9}})
@@ -218,9 +218,18 @@ TEST(MetricsRoute, CountsWhatHappened) {
   EXPECT_EQ(sample("num_requests_running"), 0);
   EXPECT_EQ(sample("num_requests_waiting"), 0);
   EXPECT_EQ(sample("generation_tokens_total"), 6);
-  EXPECT_EQ(
-      sample("prompt_tokens_total") + sample("prompt_tokens_cached_total"),
-      2 * first.json["usage"]["prompt_tokens"].get<double>());
+  const auto prompt_tokens = sample("prompt_tokens_total");
+  EXPECT_EQ(prompt_tokens,
+            2 * first.json["usage"]["prompt_tokens"].get<double>());
+  EXPECT_GT(sample("prompt_tokens_cached_total"), 0);
+  EXPECT_EQ(sample("prompt_tokens_computed_total") +
+                sample("prompt_tokens_cached_total"),
+            prompt_tokens);
+  EXPECT_GT(sample("passes_total"), 1);
+  EXPECT_EQ(sample("iteration_tokens_total_count"), sample("passes_total"));
+  EXPECT_EQ(sample("iteration_tokens_total_bucket", ",le=\"16384\""),
+            sample("passes_total"));
+  EXPECT_EQ(sample("iteration_tokens_total_sum"), sample("rows_total"));
   EXPECT_EQ(sample("request_success_total",
                    ",finished_reason=\"length\",stop_reason=\"max_tokens\""),
             2);

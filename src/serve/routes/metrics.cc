@@ -79,19 +79,24 @@ class MetricsWriter {
     for (const auto& served : models_) {
       const Latencies latencies = served->metrics.latencies();
       const Histogram& histogram = latencies.*member;
-      uint64_t count = 0;
-      for (size_t i = 0; i < histogram.counts().size(); ++i) {
-        count += histogram.counts()[i];
-        const std::string bound =
-            i < histogram.bounds().size()
-                ? JsonWriter().Value(histogram.bounds()[i]).Take()
-                : "+Inf";
-        Sample(*served, static_cast<double>(count),
-               absl::StrCat(",le=\"", bound, "\""), "_bucket");
-      }
-      Sample(*served, histogram.sum(), "", "_sum");
-      Sample(*served, static_cast<double>(count), "", "_count");
+      Ranges(*served, histogram.bounds(), histogram.counts(), histogram.sum());
     }
+  }
+
+  // Writes a histogram of one model, whose family is written: how often a value
+  // was in each range up to a bound, and in the last one, and their sum.
+  void Ranges(const Served& served, const auto& bounds, const auto& counts,
+              double sum) {
+    uint64_t all = 0;
+    for (size_t i = 0; i < counts.size(); ++i) {
+      all += counts[i];
+      const std::string bound =
+          i < bounds.size() ? JsonWriter().Value(bounds[i]).Take() : "+Inf";
+      Sample(served, static_cast<double>(all),
+             absl::StrCat(",le=\"", bound, "\""), "_bucket");
+    }
+    Sample(served, sum, "", "_sum");
+    Sample(served, static_cast<double>(all), "", "_count");
   }
 
   const Models& models() const { return models_; }
@@ -128,16 +133,18 @@ void WriteCounts(MetricsWriter& out) {
              return most == 0 ? 0
                               : static_cast<double>(now.running_tokens) / most;
            });
-  out.Each(
-      "prefix_cache_queries_total", "counter",
-      "Tokens of prompts that were looked up in caches.",
-      [](const Served& served) {
-        const S now = SnapshotOf(served);
-        return static_cast<double>(now.computed_tokens + now.reused_tokens);
-      });
+  const auto prompt_tokens = [](const Served& served) {
+    const S now = SnapshotOf(served);
+    return static_cast<double>(now.computed_tokens + now.reused_tokens);
+  };
+  out.Each("prefix_cache_queries_total", "counter",
+           "Tokens of prompts that were looked up in caches.", prompt_tokens);
   each("prefix_cache_hits_total", "counter",
        "Tokens of prompts that were found in caches.", &S::reused_tokens);
-  each("prompt_tokens_total", "counter",
+  out.Each("prompt_tokens_total", "counter",
+           "Tokens of prompts that were read, computed or from caches.",
+           prompt_tokens);
+  each("prompt_tokens_computed_total", "counter",
        "Tokens of prompts that were computed.", &S::computed_tokens);
   each("prompt_tokens_cached_total", "counter",
        "Tokens of prompts that were not computed.", &S::reused_tokens);
@@ -148,6 +155,12 @@ void WriteCounts(MetricsWriter& out) {
   each("rows_per_pass", "gauge", "Tokens in the last pass.", &S::last_rows);
   each("pass_seconds_total", "counter", "Seconds that all passes took.",
        &S::pass_seconds);
+  out.Family("iteration_tokens_total", "histogram", "Tokens of each pass.");
+  for (const auto& served : out.models()) {
+    const S now = SnapshotOf(*served);
+    out.Ranges(*served, S::row_bounds, now.passes_by_rows,
+               static_cast<double>(now.rows));
+  }
   each("reuse_bytes", "gauge", "Bytes of caches and grammars kept for reuse.",
        &S::reuse_bytes);
   out.Each("remembered_bytes", "gauge",
