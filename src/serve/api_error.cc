@@ -128,7 +128,7 @@ std::string ErrorJson(const absl::Status& error) {
   for (const auto& [name, url] :
        {std::pair("param", kParam), std::pair("code", kCode)}) {
     const std::optional<std::string> value = Get(error, url);
-    if (value.has_value()) {
+    if (value.has_value() && !value->empty()) {
       out.Member(name, *value);
     } else {
       out.NullMember(name);

@@ -137,6 +137,11 @@ size_t Served::context() const {
                               : engine_options.max_tokens;
 }
 
+bool Served::thinks() const {
+  const Message message = {.role = Role::kUser, .text = "a"};
+  return turns.ok() && turns->Render({message}, {.thinking = true}).ok();
+}
+
 void Served::Stop() {
   engine.reset();
   background.Stop();

@@ -61,6 +61,8 @@ struct Served {
     const bool chats = turns.ok() && !embedder.has_value();
     return chats ? turns->tool_dialect() : ToolDialect::kNone;
   }
+  // Whether the model thinks before an answer in a chat if it is told to.
+  bool thinks() const;
   // Counts what the engine does not.
   absl::Status Reserve(const MemoryBudget& budget);
   // Ends all requests, and waits until they have ended. Call this before the

@@ -107,14 +107,6 @@ constexpr ModelRoute kModelRoutes[] = {
     {"/detokenize", Answers, Detokenize},
 };
 
-// Whether the model thinks before an answer if it is told to.
-bool Thinks(const ChatTemplate& turns) {
-  Message message;
-  message.role = Role::kUser;
-  message.text = "a";
-  return turns.Render({message}, {.thinking = true}).ok();
-}
-
 // What a request without these fields has.
 void WriteDefaults(JsonWriter& json) {
   const SamplingOptions options;
@@ -136,7 +128,7 @@ void WriteModel(const Served& served, int64_t created, JsonWriter& json) {
   const bool chats = !served.embedder.has_value() && served.turns.ok();
   json.Member("chats", chats);
   json.Member("instruction_tuned", served.model.is_instruction_tuned());
-  json.Member("thinks", chats && Thinks(*served.turns));
+  json.Member("thinks", chats && served.thinks());
   json.Member("tool_dialect", ToolDialectName(served.tool_dialect()));
   json.Key("sampling");
   WriteDefaults(json);

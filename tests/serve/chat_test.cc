@@ -18,6 +18,8 @@
 namespace gemma::internal {
 namespace {
 
+using ::testing::StartsWith;
+
 ServeJson UserSays(const std::string& text) {
   return ServeJson::array({{{"role", "user"}, {"content", text}}});
 }
@@ -241,6 +243,26 @@ TEST(ChatRoute, RefusesLongPrompts) {
   }
 }
 
+// Gemma 1 to 3 have no turns for instructions.
+TEST(ChatRoute, AsksLoneInstructions) {
+  Server server = ServerOf(Gemma3Toy());
+  const auto tokens = [&](ServeJson messages) {
+    return Post(server, "/tokenize", {{"messages", std::move(messages)}})
+        .json["tokens"];
+  };
+  const ServeJson system = {{"role", "system"}, {"content", "the"}};
+  const ServeJson begun = {{"role", "assistant"}, {"content", "us"}};
+  EXPECT_TRUE(tokens(UserSays("the")).is_array());
+  EXPECT_EQ(tokens({system}), tokens(UserSays("the")));
+  ServeJson said = UserSays("the");
+  said.push_back(begun);
+  EXPECT_EQ(tokens({system, begun}), tokens(said));
+  const ServeJson reversed = {begun, UserSays("the")[0]};
+  EXPECT_THAT(Post(server, kChatPath, {{"messages", reversed}}).error(),
+              StartsWith("messages: message 0 after the system's is of the "
+                         "role 'model', wanted 'user'"));
+}
+
 // A response that is not streamed is bounded.
 TEST(ChatRoute, RefusesLargeResponses) {
   Server server = ServerOf(Gemma3Toy(), {}, {.max_response_bytes = 2000});
@@ -268,6 +290,7 @@ TEST(TextRoute, RefusesLaterLongPrompts) {
         Post(server, kTextPath,
              {{"prompt", {"the", std::string(100, '?')}}, {"stream", stream}});
     EXPECT_EQ(reply.status, 400) << reply.body;
+    EXPECT_EQ(reply.json["error"]["param"], "prompt[1]");
     EXPECT_EQ(reply.json["error"]["code"], "context_length_exceeded");
   }
 }

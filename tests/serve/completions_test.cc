@@ -132,6 +132,9 @@ TEST(TextRoute, FillsGaps) {
   const Reply refused = Post(server, kTextPath, body);
   EXPECT_EQ(refused.status, 400);
   EXPECT_THAT(refused.error(), HasSubstr("suffix: the vocabulary has no"));
+  ServeJson empty = body;
+  empty["suffix"] = "";
+  EXPECT_EQ(Post(server, kTextPath, empty).status, 200);
   LoadOptions load;
   load.num_threads = kToyThreads;
   const Model filler = LoadOrDie(ToyPath("gemma_fill"), load);

@@ -256,6 +256,17 @@ TEST(Server, TokenizesAsTheTokenizer) {
             *model.chat_template()->UserTurn(text));
   const Reply back = Post(server, "/detokenize", {{"tokens", plain}});
   EXPECT_EQ(back.json["prompt"], tokenizer.Decode(plain));
+  // Control tokens keep their names, and bytes that belong together their sign.
+  const std::vector<TokenId> marked = {
+      tokenizer.bos(), *tokenizer.Find("<0xE2>"), *tokenizer.Find("<0x82>"),
+      *tokenizer.Find("<0xAC>"), *tokenizer.Find("<end_of_turn>")};
+  const Reply named = Post(server, "/detokenize", {{"tokens", marked}});
+  EXPECT_EQ(named.json["prompt"], "<bos>€<end_of_turn>");
+  EXPECT_EQ(named.json["content"], named.json["prompt"]);
+  EXPECT_EQ(tokens({{"content", text}, {"add_special", false}}), plain);
+  const ServeJson ask = {{{"role", "user"}, {"content", text}}};
+  EXPECT_EQ(tokens({{"messages", ask}, {"add_generation_prompt", true}}),
+            *model.chat_template()->UserTurn(text));
   const Reply pieces = Post(server, "/tokenize",
                             {{"prompt", "the"}, {"return_token_strs", true}});
   EXPECT_EQ(pieces.json["token_strs"][0], "<bos>");
@@ -270,6 +281,14 @@ TEST(Server, RefusesWrongTokens) {
               StartsWith("tokens: token 1 of tokens is 99999"));
   EXPECT_THAT(Post(server, "/tokenize", {{"prompt", "a"}, {"b", 1}}).error(),
               StartsWith("b: 'b' is not a field"));
+  const ServeJson ask = {{{"role", "user"}, {"content", "a"}}};
+  EXPECT_THAT(Post(server, "/tokenize",
+                   {{"messages", ask}, {"add_generation_prompt", false}})
+                  .error(),
+              StartsWith("add_generation_prompt: "));
+  // An error of the whole body has no place.
+  const Reply array = Post(server, "/tokenize", ServeJson::array());
+  EXPECT_TRUE(array.json["error"]["param"].is_null()) << array.body;
 }
 
 TEST(Server, DescribesTheTokenizer) {

@@ -44,7 +44,7 @@ TEST(HeldPasses, HoldUpOnlyAnswers) {
       EXPECT_EQ(tokens.json["count"], 4);
       EXPECT_EQ(Post(server, "/detokenize", {{"tokens", tokens.json["tokens"]}})
                     .json["prompt"],
-                "the");
+                "<bos>the");
       EXPECT_EQ(Post(server, kTextPath, {{"prompt", 1}}).status, 400);
       left.reset();
     });

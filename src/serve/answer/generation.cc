@@ -75,7 +75,7 @@ absl::Status Generation::Start(std::shared_ptr<Served> served, Asked asked,
       std::move(served), std::move(asked), std::move(out), std::move(writer));
   absl::Status status = NoThrow([&] {
     generation->writer_->Begin();
-    return AtParam(generation->SubmitAll(), param);
+    return generation->SubmitAll(param);
   });
   if (status.ok()) {
     generation->out_->Release();
@@ -88,14 +88,18 @@ absl::Status Generation::Start(std::shared_ptr<Served> served, Asked asked,
   return status;
 }
 
-absl::Status Generation::SubmitAll() {
-  GEMMA_RETURN_IF_ERROR(writer_->CheckSize());
+absl::Status Generation::SubmitAll(std::string_view param) {
+  GEMMA_RETURN_IF_ERROR(AtParam(writer_->CheckSize(), param));
   for (size_t i = 0; i < choices_.size(); ++i) {
     absl::StatusOr<Ticket> ticket = served_->engine->Submit(RequestOf(i));
     if (!ticket.ok()) {
-      return absl::IsOutOfRange(ticket.status())
-                 ? WithCode(ticket.status(), 400, "context_length_exceeded")
-                 : ticket.status();
+      absl::Status status =
+          absl::IsOutOfRange(ticket.status())
+              ? WithCode(ticket.status(), 400, "context_length_exceeded")
+              : ticket.status();
+      if (asked_.prompts.size() == 1) return AtParam(std::move(status), param);
+      return AtParam(std::move(status),
+                     absl::StrCat(param, "[", i / asked_.fields.n, "]"));
     }
     const std::lock_guard lock(mutex_);
     if (!choices_[i].ended) choices_[i].ticket.emplace(*std::move(ticket));

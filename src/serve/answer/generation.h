@@ -75,7 +75,8 @@ class Generation : public std::enable_shared_from_this<Generation> {
 
   // Makes the parser of a choice.
   void Parse(size_t choice);
-  absl::Status SubmitAll();
+  // An error names the place of its prompt, of several in `param`.
+  absl::Status SubmitAll(std::string_view param);
   Request RequestOf(size_t choice);
   void OnDone(size_t choice, const absl::StatusOr<Completion>& result);
   // Passes on what is left of a choice that has ended. Corrects the reason.

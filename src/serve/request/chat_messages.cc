@@ -212,6 +212,14 @@ void WriteAsText(Message& message) {
   WriteCallsAsText(message);
 }
 
+// Gemma 1 to 3 read instructions only as the beginning of the user's first
+// message, so those of a chat that has no other message become one.
+void AskInstructions(std::vector<Message>& messages) {
+  if (messages.size() == 1 && IsInstruction(messages[0])) {
+    messages[0].role = Role::kUser;
+  }
+}
+
 }  // namespace
 
 absl::Status ReadTextContent(const Json& json, std::string& text) {
@@ -270,7 +278,10 @@ absl::StatusOr<std::vector<TokenId>> ChatTokens(const Tokenizer& tokenizer,
   messages = InTurns(std::move(messages), has_tools);
   const bool is_open = messages.back().role == Role::kModel &&
                        messages.back().tool_calls.empty();
-  if (!is_open) return turns.Render(messages, options);
+  if (!is_open) {
+    if (!has_tools) AskInstructions(messages);
+    return turns.Render(messages, options);
+  }
   const std::string text = std::move(messages.back().text);
   if (!messages.back().thoughts.empty()) {
     return absl::InvalidArgumentError(
@@ -282,6 +293,7 @@ absl::StatusOr<std::vector<TokenId>> ChatTokens(const Tokenizer& tokenizer,
     return absl::InvalidArgumentError(
         "the only message is the assistant's, wanted one of the user too");
   }
+  if (!has_tools) AskInstructions(messages);
   GEMMA_ASSIGN_OR_RETURN(std::vector<TokenId> tokens,
                          turns.Render(messages, options));
   TokenWriter begun(tokenizer);

@@ -28,19 +28,25 @@ absl::Status ReadLogprobs(Fields& fields, AnswerFields& answer) {
 }
 
 // Turns thoughts on or off, as `field` wants. Fields before it must not differ.
-absl::Status SetThinking(const Json& field, bool thinks, ChatOptions& turns) {
-  if (turns.thinking.value_or(thinks) != thinks) {
+absl::Status SetThinking(const Json& field, bool thinks, ChatRequest& request) {
+  if (request.turns.thinking.value_or(thinks) != thinks) {
     return FieldError(field,
                       FormatText("turns thoughts %s, and another field "
                                  "turns them %s: send one of them",
                                  thinks ? "on" : "off", thinks ? "off" : "on"));
   }
-  turns.thinking = thinks;
+  request.turns.thinking = thinks;
+  request.thinking_param = ParamOf(field);
   return absl::OkStatus();
 }
 
-absl::Status ReadThinking(Fields& fields, ChatOptions& turns) {
-  GEMMA_RETURN_IF_ERROR(fields.Read("think", turns.thinking));
+absl::Status ReadThinking(Fields& fields, ChatRequest& request) {
+  if (const std::optional<Json> think = fields.Take("think");
+      think.has_value()) {
+    bool thinks = false;
+    GEMMA_RETURN_IF_ERROR(AtField(think->Get(thinks), *think));
+    GEMMA_RETURN_IF_ERROR(SetThinking(*think, thinks, request));
+  }
   if (const std::optional<Json> effort = fields.Take("reasoning_effort");
       effort.has_value()) {
     std::string word;
@@ -53,7 +59,7 @@ absl::Status ReadThinking(Fields& fields, ChatOptions& turns) {
                                      ", wanted none, minimal, low, medium, "
                                      "high or xhigh"));
     }
-    GEMMA_RETURN_IF_ERROR(SetThinking(*effort, !off, turns));
+    GEMMA_RETURN_IF_ERROR(SetThinking(*effort, !off, request));
   }
   const std::optional<Json> kwargs = fields.Take("chat_template_kwargs");
   if (!kwargs.has_value()) return absl::OkStatus();
@@ -62,12 +68,23 @@ absl::Status ReadThinking(Fields& fields, ChatOptions& turns) {
       enable.has_value()) {
     bool thinks = false;
     GEMMA_RETURN_IF_ERROR(AtField(enable->Get(thinks), *enable));
-    GEMMA_RETURN_IF_ERROR(SetThinking(*enable, thinks, turns));
+    GEMMA_RETURN_IF_ERROR(SetThinking(*enable, thinks, request));
   }
   return variables.RefuseOthers();
 }
 
-// Accepts fields that state whether the last message goes on.
+absl::Status CheckModalities(Fields& fields) {
+  const std::optional<Json> json = fields.Take("modalities");
+  if (!json.has_value()) return absl::OkStatus();
+  std::vector<std::string> words;
+  if (json->Get(words).ok() && words == std::vector<std::string>{"text"}) {
+    return absl::OkStatus();
+  }
+  return FieldError(*json, "is more than [\"text\"]: answers are texts");
+}
+
+}  // namespace
+
 absl::Status CheckContinues(Fields& fields,
                             const std::vector<Message>& messages) {
   const bool is_open = messages.back().role == Role::kModel &&
@@ -90,18 +107,6 @@ absl::Status CheckContinues(Fields& fields,
   return check("add_generation_prompt", false);
 }
 
-absl::Status CheckModalities(Fields& fields) {
-  const std::optional<Json> json = fields.Take("modalities");
-  if (!json.has_value()) return absl::OkStatus();
-  std::vector<std::string> words;
-  if (json->Get(words).ok() && words == std::vector<std::string>{"text"}) {
-    return absl::OkStatus();
-  }
-  return FieldError(*json, "is more than [\"text\"]: answers are texts");
-}
-
-}  // namespace
-
 absl::StatusOr<ChatRequest> ReadChatRequest(const ModelConfig& config,
                                             size_t max_choices,
                                             Fields& fields) {
@@ -112,7 +117,7 @@ absl::StatusOr<ChatRequest> ReadChatRequest(const ModelConfig& config,
   GEMMA_RETURN_IF_ERROR(
       ReadAnswerFields(config, max_choices, fields, request.answer));
   GEMMA_RETURN_IF_ERROR(ReadLogprobs(fields, request.answer));
-  GEMMA_RETURN_IF_ERROR(ReadThinking(fields, request.turns));
+  GEMMA_RETURN_IF_ERROR(ReadThinking(fields, request));
   std::optional<size_t> max_tokens;
   GEMMA_RETURN_IF_ERROR(ReadMaxTokens(fields, max_tokens));
   if (max_tokens == 0) {
@@ -136,7 +141,7 @@ absl::StatusOr<ChatRequest> ReadChatRequest(const ModelConfig& config,
         absl::InvalidArgumentError(
             "the request asks for thoughts and for a form of the answer, and "
             "a form leaves no room for thoughts: ask for one of them"),
-        "think");
+        request.thinking_param);
   }
   return request;
 }

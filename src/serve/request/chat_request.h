@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct ChatRequest {
   AnswerFields answer;
   std::vector<Message> messages;
   ChatOptions turns;
+  std::string thinking_param;  // the place of the field that set turns.thinking
   std::optional<ToolFields> tools;
 };
 
@@ -36,6 +38,10 @@ struct ChatRequest {
 //                         continues a last message of the assistant
 absl::StatusOr<ChatRequest> ReadChatRequest(const ModelConfig& config,
                                             size_t max_choices, Fields& fields);
+
+// Reads continue_final_message and add_generation_prompt.
+absl::Status CheckContinues(Fields& fields,
+                            const std::vector<Message>& messages);
 
 // An error that names the field tools if the model `name` has no dialect.
 absl::Status NeedDialect(ToolDialect dialect, std::string_view name);

@@ -124,11 +124,16 @@ absl::Status EncodePrompts(const Tokenizer& tokenizer,
   std::optional<FillInMiddle> fill;
   if (request.suffix.has_value()) {
     absl::StatusOr<FillInMiddle> made = FillInMiddle::Create(tokenizer);
-    if (!made.ok()) return AtParam(made.status(), "suffix");
-    fill = *std::move(made);
-    const std::vector<TokenId> stops = fill->stop_tokens();
-    std::vector<TokenId>& all = request.answer.options.stop_tokens;
-    all.insert(all.end(), stops.begin(), stops.end());
+    // An empty one changes nothing in a model that fills no gaps.
+    if (!made.ok() && !request.suffix->empty()) {
+      return AtParam(made.status(), "suffix");
+    }
+    if (made.ok()) {
+      fill = *std::move(made);
+      const std::vector<TokenId> stops = fill->stop_tokens();
+      std::vector<TokenId>& all = request.answer.options.stop_tokens;
+      all.insert(all.end(), stops.begin(), stops.end());
+    }
   }
   for (PromptInput& prompt : request.prompts) {
     if (prompt.has_tokens) {

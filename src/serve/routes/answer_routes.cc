@@ -39,7 +39,12 @@ absl::Status Chat(const std::shared_ptr<Served>& served, Call& call,
   absl::StatusOr<std::vector<TokenId>> tokens =
       ChatTokens(served->tokenizer, *served->turns, std::move(request.messages),
                  request.turns);
-  if (!tokens.ok()) return AtParam(tokens.status(), "messages");
+  if (!tokens.ok()) {
+    const bool asks_too_much =
+        request.turns.thinking.value_or(false) && !served->thinks();
+    return AtParam(tokens.status(),
+                   asks_too_much ? request.thinking_param : "messages");
+  }
   ResponseHead head = HeadOf(*served, call, "chatcmpl", request.answer);
   const bool logprobs = request.answer.logprobs;
   Asked asked = AskedOf(call, std::move(place), std::move(request.answer));
@@ -82,7 +87,8 @@ absl::Status Complete(const std::shared_ptr<Served>& served, Call& call,
   Asked asked = AskedOf(call, std::move(place), std::move(request.answer));
   asked.tap = std::move(tap);
   asked.scores_prompt = request.echo && style.logprobs;
-  for (PromptInput& prompt : request.prompts) {
+  for (size_t i = 0; i < request.prompts.size(); ++i) {
+    PromptInput& prompt = request.prompts[i];
     if (asked.scores_prompt && !asked.fields.options.prompt_only &&
         prompt.tokens.size() >= served->context()) {
       // Without a new token, the lists of log-probabilities would be shorter
@@ -92,7 +98,8 @@ absl::Status Complete(const std::shared_ptr<Served>& served, Call& call,
                    FormatText("the prompt has %u tokens, the context has room "
                               "for %u with one of the answer",
                               prompt.tokens.size(), served->context() - 1)),
-          "prompt");
+          request.prompts.size() == 1 ? "prompt"
+                                      : absl::StrCat("prompt[", i, "]"));
     }
     if (asked.scores_prompt) {
       style.scored_tokens.push_back(prompt.tokens.size());

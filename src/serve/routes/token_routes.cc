@@ -22,6 +22,7 @@ absl::StatusOr<std::vector<TokenId>> TokensOf(const Served& served,
   const std::optional<Json> prompt = fields.Take("prompt");
   const std::optional<Json> content = fields.Take("content");
   GEMMA_RETURN_IF_ERROR(fields.Read("add_special_tokens", bos));
+  GEMMA_RETURN_IF_ERROR(fields.Read("add_special", bos));
   GEMMA_RETURN_IF_ERROR(fields.Read("parse_control", parse_control));
   const int given = (messages.has_value() ? 1 : 0) +
                     (prompt.has_value() ? 1 : 0) +
@@ -34,6 +35,7 @@ absl::StatusOr<std::vector<TokenId>> TokensOf(const Served& served,
   if (messages.has_value()) {
     if (!served.turns.ok()) return AtField(served.turns.status(), *messages);
     GEMMA_ASSIGN_OR_RETURN(std::vector<Message> chat, ReadMessages(*messages));
+    GEMMA_RETURN_IF_ERROR(CheckContinues(fields, chat));
     GEMMA_ASSIGN_OR_RETURN(const std::optional<ToolFields> tools,
                            ReadToolFields(fields));
     if (tools.has_value()) {
@@ -54,6 +56,21 @@ absl::StatusOr<std::vector<TokenId>> TokensOf(const Served& served,
   if (!tokens.ok()) return AtField(tokens.status(), field);
   if (bos) tokens->insert(tokens->begin(), served.tokenizer.bos());
   return tokens;
+}
+
+// The text of tokens, with the names of control tokens.
+std::string TextOf(const Tokenizer& tokenizer,
+                   absl::Span<const TokenId> tokens) {
+  std::string text;
+  size_t begin = 0;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (!tokenizer.IsControl(tokens[i])) continue;
+    absl::StrAppend(&text, tokenizer.Decode(tokens.subspan(begin, i - begin)),
+                    tokenizer.Piece(tokens[i]));
+    begin = i + 1;
+  }
+  absl::StrAppend(&text, tokenizer.Decode(tokens.subspan(begin)));
+  return text;
 }
 
 }  // namespace
@@ -90,8 +107,11 @@ absl::Status Detokenize(const std::shared_ptr<Served>& served, Call& call,
   GEMMA_RETURN_IF_ERROR(
       AtField(CheckTokens(tokens, served->model.config(), "tokens"), *json));
   GEMMA_RETURN_IF_ERROR(fields.RefuseOthers());
-  const std::string text = served->tokenizer.Decode(tokens);
-  call.Respond(JsonWriter().Object().Member("prompt", text).Close().Take());
+  const std::string text = TextOf(served->tokenizer, tokens);
+  JsonWriter out;
+  // As vLLM names the text, and as llama-server does.
+  out.Object().Member("prompt", text).Member("content", text);
+  call.Respond(out.Close().Take());
   return absl::OkStatus();
 }
 

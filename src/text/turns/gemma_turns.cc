@@ -203,12 +203,6 @@ class GemmaTurns : public ChatTemplate::Impl {
 
   // `messages` are those after the system's.
   static absl::Status CheckOrder(absl::Span<const Message> messages) {
-    if (messages.size() % 2 == 0) {
-      return absl::InvalidArgumentError(
-          FormatText("%d messages after the system's, wanted an odd number: "
-                     "the user's first and last",
-                     messages.size()));
-    }
     for (size_t i = 0; i < messages.size(); ++i) {
       const Role wanted = i % 2 == 0 ? Role::kUser : Role::kModel;
       if (messages[i].role != wanted) {
@@ -218,7 +212,11 @@ class GemmaTurns : public ChatTemplate::Impl {
             i, TurnRole(messages[i].role), TurnRole(wanted)));
       }
     }
-    return absl::OkStatus();
+    if (messages.size() % 2 == 1) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        FormatText("%d messages after the system's, wanted an odd number: "
+                   "the user's first and last",
+                   messages.size()));
   }
 
   const Tokenizer tokenizer_;

@@ -70,8 +70,8 @@ void AddLimits(CLI::App& command, ServeOptions* options) {
   engine.max_queued_per_client = 0;  // FillDefaults sets it
   AddNumber(command, "--max-queued", &engine.max_queued, 1, 1000000,
             "The most requests of a model that wait, each text of a\n"
-            "request and each of its n answers counted; further ones\n"
-            "get status 429");
+            "request and each of its n answers counted (all texts to\n"
+            "embed as one); further ones get status 429");
   AddNumber(command, "--max-queued-per-client", &engine.max_queued_per_client,
             1, 1000000,
             "The most requests of one client that wait: of a key, or\n"
