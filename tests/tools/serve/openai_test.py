@@ -12,7 +12,7 @@ import openai
 import pydantic
 
 from command import TESTDATA, CommandTest
-from serving import LONG, NAME, NEVER_ENDS, TOY, Serving
+from serving import LONG, NAME, NEVER_ENDS, TOY, Serving, request
 
 EMBEDDER = "gemma_embedding"
 THINKER = "gemma4_chat"
@@ -124,9 +124,31 @@ class ChatTest(OpenAiTest):
         self.assertEqual(longer.usage.completion_tokens, 5)
 
     def test_thoughts_are_counted(self):
-        answer = self.chat(model=THINKER, max_tokens=20, reasoning_effort="low")
-        details = answer.usage.completion_tokens_details
-        self.assertGreaterEqual(answer.usage.completion_tokens, details.reasoning_tokens)
+        def token(name):
+            fields = {"model": THINKER, "prompt": name, "parse_control": True, "add_special_tokens": False}
+            [found] = self.serving.ask(request("POST", "/tokenize", fields)).json()["tokens"]
+            return str(found)
+
+        def thinks(end_bias, effort):
+            # The toy thinks only where it must choose between thoughts and a call.
+            answer = self.chat(model=THINKER, max_tokens=60, logprobs=True, reasoning_effort=effort, tool_choice="required",
+                               parallel_tool_calls=False, tools=[{"type": "function", "function": {"name": "now"}}],
+                               logit_bias={token("<|channel>"): 100, token("<channel|>"): end_bias})
+            [choice] = answer.choices
+            names = [each.token for each in choice.logprobs.content]
+            self.assertEqual(answer.usage.completion_tokens, len(names))
+            return choice, names, answer.usage.completion_tokens_details.reasoning_tokens
+
+        choice, names, count = thinks(5, "low")
+        self.assertEqual(names[0], "<|channel>")
+        self.assertEqual(count, names.index("<channel|>") + 1)
+        self.assertTrue(choice.message.reasoning_content)
+        self.assertEqual((choice.finish_reason, choice.message.tool_calls[0].function.name), ("tool_calls", "now"))
+        choice, names, count = thinks(-100, "high")  # the limit ends the thoughts
+        self.assertEqual((count, choice.finish_reason), (60, "length"))
+        choice, names, count = thinks(5, "none")
+        self.assertEqual((count, choice.finish_reason), (0, "tool_calls"))
+        self.assertFalse(hasattr(choice.message, "reasoning_content"))
 
 
 class FormsTest(OpenAiTest):
