@@ -2,7 +2,7 @@
 
 import { Answering } from "./answering.js";
 import { addMessage, branches, chooseBranch, messagesTo, newConversation, shownMessages } from "./conversation.js";
-import { byId } from "./dom.js";
+import { byId, countOfTokens } from "./dom.js";
 import { MessageList } from "./messages.js";
 import { judge } from "./safety.js";
 
@@ -246,10 +246,10 @@ export class Chat {
       bar.removeAttribute("value");
     }
     byId("progress-text").textContent = total > 0 ?
-      `Reads the prompt: ${processed.toLocaleString("en")} of ${total.toLocaleString("en")} tokens` : "Waits for the model";
+      `Reads the prompt: ${processed.toLocaleString("en")} of ${countOfTokens(total)}` : "Waits for the model";
     const speed = answering.speed;
     state.textContent = answering.first === null ? "Escape stops." :
-      `${answering.count} tokens${speed ? `, ${speed.toFixed(1)} tokens/s` : ""}. Escape stops.`;
+      `${countOfTokens(answering.count)}${speed ? `, ${speed.toFixed(1)} tokens/s` : ""}. Escape stops.`;
   }
 
   stop() {

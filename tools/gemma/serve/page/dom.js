@@ -82,6 +82,11 @@ export async function copyText(text) {
   }
 }
 
+// "1 token", "2 tokens".
+export function countOfTokens(count) {
+  return `${count.toLocaleString("en")} token${count === 1 ? "" : "s"}`;
+}
+
 // A button that copies what textOf() returns, and says so for a moment.
 export function copyButton(label, textOf, say) {
   const button = iconButton("copy", label, async () => {

@@ -1,6 +1,6 @@
 // The messages of a conversation, with their buttons.
 
-import { copyButton, element, iconButton } from "./dom.js";
+import { copyButton, countOfTokens, element, iconButton } from "./dom.js";
 import { MarkdownView } from "./markdown.js";
 import { drawScores } from "./safety.js";
 import { TokenView } from "./tokens.js";
@@ -17,12 +17,12 @@ function detailsOf(message) {
   const parts = [];
   if (message.finish === "stopped") parts.push("stopped");
   if (message.finish === "length" || kEnds[message.detail]) parts.push(kEnds[message.detail] ?? kEnds.length);
-  if (usage) parts.push(`${usage.completion_tokens} tokens`);
+  if (usage) parts.push(countOfTokens(usage.completion_tokens));
   if (times?.speed) parts.push(`${times.speed < 100 ? times.speed : Math.round(times.speed)} tokens/s`);
   if (times?.first) parts.push(`first token after ${(times.first / 1000).toFixed(times.first < 9950 ? 2 : 0)} s`);
   if (usage) {
     const cached = usage.prompt_tokens_details?.cached_tokens ?? 0;
-    parts.push(`prompt of ${usage.prompt_tokens} tokens${cached > 0 ? `, ${cached} of them remembered` : ""}`);
+    parts.push(`prompt of ${countOfTokens(usage.prompt_tokens)}${cached > 0 ? `, ${cached} of them remembered` : ""}`);
   }
   if (message.model) parts.push(message.model);
   if (message.steered) parts.push("steered");
