@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -214,6 +215,20 @@ TEST(Server, RefusesWrongJson) {
   const Reply large = reply(std::string(1001, ' '));
   EXPECT_EQ(large.status, 413);
   EXPECT_EQ(large.json["error"]["code"], "body_too_large");
+}
+
+// The most values of a request: the object, a name, an array and its numbers.
+TEST(Server, BoundsValuesOfJson) {
+  Server server = ServerOf(Gemma3Toy());
+  std::vector<TokenId> tokens((1 << 18) - 3, 300);
+  const Reply most = Post(server, "/detokenize", {{"tokens", tokens}});
+  ASSERT_EQ(most.status, 200) << most.body;
+  const Tokenizer& tokenizer = **Gemma3Toy().tokenizer();
+  EXPECT_EQ(most.json["prompt"], tokenizer.Decode(tokens));
+  tokens.push_back(300);
+  const Reply more = Post(server, "/detokenize", {{"tokens", tokens}});
+  EXPECT_EQ(more.status, 400);
+  EXPECT_THAT(more.error(), HasSubstr("more than 262144 values"));
 }
 
 TEST(Server, RepeatsRequestIds) {
