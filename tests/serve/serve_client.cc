@@ -1,5 +1,7 @@
 #include "tests/serve/serve_client.h"
 
+#include <string_view>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -43,6 +45,17 @@ Model Gemma3Toy() {
 Model Gemma4Toy() {
   static const Model* model = new Model(LoadServed(ToyPath("gemma4_chat")));
   return *model;
+}
+
+ServeJson OnlyBytes(const Tokenizer& tokenizer) {
+  ServeJson biases;
+  for (TokenId token = 0; token < static_cast<int>(tokenizer.vocab_size());
+       ++token) {
+    const std::string_view piece = tokenizer.Piece(token);
+    if (piece == "<0x74>" || piece == "<0x68>" || piece == "<0x65>") continue;
+    biases[absl::StrCat(token)] = -1e9;
+  }
+  return biases;
 }
 
 Server ServerOf(const Model& model, const EngineOptions& options,

@@ -28,6 +28,10 @@ Model Gemma3Toy();
 // A model with the turns, thoughts and calls of Gemma 4.
 Model Gemma4Toy();
 
+// Biases by which a toy only chooses bytes of a few letters, whose text has
+// other tokens, and no end.
+ServeJson OnlyBytes(const Tokenizer& tokenizer);
+
 // A server that is open and has one model, "toy".
 Server ServerOf(const Model& model, const EngineOptions& options = {},
                 const ServerOptions& server_options = {});

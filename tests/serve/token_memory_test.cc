@@ -133,19 +133,6 @@ TEST_F(TokenMemoryTest, DropsLeastRecentlyUsed) {
   EXPECT_EQ(none.bytes(), 0);
 }
 
-// Biases by which the toy only chooses bytes of a few letters, whose text has
-// other tokens, and no end.
-ServeJson OnlyBytes(const Tokenizer& tokenizer) {
-  ServeJson biases;
-  for (TokenId token = 0; token < static_cast<int>(tokenizer.vocab_size());
-       ++token) {
-    const std::string_view piece = tokenizer.Piece(token);
-    if (piece == "<0x74>" || piece == "<0x68>" || piece == "<0x65>") continue;
-    biases[absl::StrCat(token)] = -1e9;
-  }
-  return biases;
-}
-
 Model DeterministicToy() {
   LoadOptions load;
   load.num_threads = kToyThreads;

@@ -17,40 +17,9 @@
 namespace gemma::internal {
 namespace {
 
-// The toy with Gemma 4's tools, and the names of FunctionGemma's tokens.
-Model MakeFunctionGemmaToy() {
-  const std::filesystem::path from = ToyPath("gemma4_chat");
-  const std::filesystem::path to =
-      std::filesystem::path(::testing::TempDir()) /
-      absl::StrCat("function_gemma_toy_", getpid());
-  std::filesystem::create_directories(to);
-  for (const char* name :
-       {"config.json", "generation_config.json", "model.safetensors",
-        "tokenizer_config.json", "tokenizer.json"}) {
-    std::ostringstream bytes;
-    bytes << std::ifstream(from / name, std::ios::binary).rdbuf();
-    const std::string text =
-        name[0] == 'm' ? bytes.str()
-                       : absl::StrReplaceAll(
-                             bytes.str(),
-                             {{"<|tool>", "<start_function_declaration>"},
-                              {"<tool|>", "<end_function_declaration>"},
-                              {"<|tool_call>", "<start_function_call>"},
-                              {"<tool_call|>", "<end_function_call>"},
-                              {"<|tool_response>", "<start_function_response>"},
-                              {"<tool_response|>", "<end_function_response>"},
-                              {"<|\\\"|>", "<escape>"},
-                              {"<|turn>", "<start_of_turn>"},
-                              {"<turn|>", "<end_of_turn>"}});
-    std::ofstream(to / name, std::ios::binary) << text;
-  }
-  Model model = LoadOrDie(to.string(), {.num_threads = kToyThreads});
-  std::filesystem::remove_all(to);
-  return model;
-}
-
 Model FunctionGemmaToy() {
-  static const Model* model = new Model(MakeFunctionGemmaToy());
+  static const Model* model =
+      new Model(LoadFunctionGemmaToy({.num_threads = kToyThreads}));
   return *model;
 }
 
@@ -93,6 +62,37 @@ bool AreValid(const std::string& name, const std::string& text) {
 }
 
 }  // namespace
+
+Model LoadFunctionGemmaToy(const LoadOptions& options) {
+  const std::filesystem::path from = ToyPath("gemma4_chat");
+  const std::filesystem::path to =
+      std::filesystem::path(::testing::TempDir()) /
+      absl::StrCat("function_gemma_toy_", getpid());
+  std::filesystem::create_directories(to);
+  for (const char* name :
+       {"config.json", "generation_config.json", "model.safetensors",
+        "tokenizer_config.json", "tokenizer.json"}) {
+    std::ostringstream bytes;
+    bytes << std::ifstream(from / name, std::ios::binary).rdbuf();
+    const std::string text =
+        name[0] == 'm' ? bytes.str()
+                       : absl::StrReplaceAll(
+                             bytes.str(),
+                             {{"<|tool>", "<start_function_declaration>"},
+                              {"<tool|>", "<end_function_declaration>"},
+                              {"<|tool_call>", "<start_function_call>"},
+                              {"<tool_call|>", "<end_function_call>"},
+                              {"<|tool_response>", "<start_function_response>"},
+                              {"<tool_response|>", "<end_function_response>"},
+                              {"<|\\\"|>", "<escape>"},
+                              {"<|turn>", "<start_of_turn>"},
+                              {"<turn|>", "<end_of_turn>"}});
+    std::ofstream(to / name, std::ios::binary) << text;
+  }
+  Model model = LoadOrDie(to.string(), options);
+  std::filesystem::remove_all(to);
+  return model;
+}
 
 ServeJson UserAsks(const std::string& text) {
   return ServeJson::array({{{"role", "user"}, {"content", text}}});

@@ -12,6 +12,9 @@
 
 namespace gemma::internal {
 
+// Loads the toy with Gemma 4's tools, with the names of FunctionGemma's tokens.
+Model LoadFunctionGemmaToy(const LoadOptions& options);
+
 // A model of a dialect, with random weights.
 struct Dialect {
   const char* name;  // as in /v1/models
