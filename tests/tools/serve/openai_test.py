@@ -4,6 +4,7 @@ import array
 import asyncio
 import json
 import math
+import re
 import time
 import typing
 import unittest
@@ -290,11 +291,17 @@ class ErrorsTest(OpenAiTest):
         answer = self.endless(extra_body={"timeout": 0.5})
         self.assertEqual(answer.choices[0].finish_reason, "length")
 
+    async def until_running(self, number):
+        wanted = re.compile(rb"^gemma:num_requests_running\{.*\} %d(\.0)?$" % number, re.MULTILINE)
+        while not wanted.search(self.serving.ask(request(path="/metrics")).body):
+            await asyncio.sleep(0.05)
+
     def test_cancelled_tasks(self):
         async def run():
             async with openai.AsyncOpenAI(**options_of(self.serving)) as client:
+                await self.until_running(0)
                 task = asyncio.create_task(self.endless(client, extra_headers={"X-Request-Id": "cancelled"}))
-                await asyncio.sleep(0.3)
+                await self.until_running(1)
                 task.cancel()
                 with self.assertRaises(asyncio.CancelledError):
                     await task
