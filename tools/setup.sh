@@ -10,6 +10,8 @@
 #   tools/setup.sh --clang          also clang, for the presets clang and fuzz
 #   tools/setup.sh --arm            also what the preset arm needs: a compiler for
 #                                   64-bit ARM, an emulator, and build/deps-arm
+#   tools/setup.sh --windows        also what the preset windows needs: mingw-w64,
+#                                   Wine, and build/deps-windows
 #
 # Running it again is safe: it does only what is missing. All output is on
 # stderr.
@@ -23,13 +25,15 @@ release_only=0
 wheel=0
 clang=0
 arm=0
+windows=0
 case "${1:-}" in
   "") ;;
   --release-only) release_only=1 ;;
   --wheel) release_only=1; wheel=1 ;;
   --clang) clang=1 ;;
   --arm) arm=1 ;;
-  *) echo "usage: tools/setup.sh [--release-only|--wheel|--clang|--arm]"; exit 2 ;;
+  --windows) windows=1 ;;
+  *) echo "usage: tools/setup.sh [--release-only|--wheel|--clang|--arm|--windows]"; exit 2 ;;
 esac
 
 # Upstream release archives in Debian 13's source packages: package, version,
@@ -54,6 +58,9 @@ packages=(
 ((wheel)) && packages+=(libpython3-dev)
 ((clang)) && packages+=(clang-19 libclang-rt-19-dev llvm-19)
 ((arm)) && packages+=(g++-aarch64-linux-gnu qemu-user)
+((windows)) && packages+=(
+  g++-mingw-w64-x86-64-posix libz-mingw-w64-dev perl wine wine64 zip
+)
 
 log() { echo "==> $*"; }
 fail() { echo "setup.sh: $*"; exit 1; }
@@ -252,6 +259,48 @@ build_arm() {
   build googletest-arm "$tmp/googletest" "$cxx_flags" "$cross"
 }
 
+# For Windows on x86-64. Headers of this machine that any system can use are linked
+# here one by one, because the others of /usr/include are those of Linux.
+build_windows() {
+  local cross="-DCMAKE_TOOLCHAIN_FILE=$root/tools/cmake/windows.cmake"
+  # See gemma_options in CMakeLists.txt.
+  local flags="$cxx_flags -D_WIN32_WINNT=0x0A00 -Wa,-muse-unaligned-vector-move"
+  fetch_sources
+  build highway-windows "$tmp/highway" "$flags" "$cross" \
+    -DHWY_ENABLE_CONTRIB=OFF -DHWY_ENABLE_TESTS=OFF -DHWY_ENABLE_EXAMPLES=OFF
+  install -D -m 644 -t "$tmp/install/include/hwy/contrib/math" \
+    "$tmp/highway/hwy/contrib/math/math-inl.h"
+  build_abseil abseil-windows "$flags" "$cross"
+  rm -rf "$tmp/googletest"
+  cp -r /usr/src/googletest "$tmp/googletest"
+  cp /usr/share/doc/googletest/copyright "$tmp/googletest/LICENSE"
+  build googletest-windows "$tmp/googletest" "$flags" "$cross"
+  ln -s /usr/include/{CLI,boost,nlohmann} "$tmp/install/include"
+  # Copies, because these files look for the headers where they really are.
+  mkdir "$tmp/install/share/cmake"
+  cp -r /usr/share/cmake/{CLI11,nlohmann_json} "$tmp/install/share/cmake"
+}
+
+# OpenSSL for Windows, with what TLS and digests need.
+build_openssl_windows() {
+  local start=$SECONDS
+  fetch "openssl 3.5.7 a8c0d28a529ca480f9f36cf5792e2cd21984552a3c8e4aa11a24aa31aeac98e8"
+  log "Building openssl-windows"
+  (
+    cd "$tmp/openssl"
+    quietly ./Configure mingw64 --cross-compile-prefix=x86_64-w64-mingw32- \
+      CC=gcc-posix CXX=g++-posix --prefix="$tmp/install" --libdir=lib \
+      --openssldir=/ssl no-shared no-tests no-apps no-docs no-module no-engine \
+      no-legacy no-dtls no-quic no-comp no-srp no-gost no-idea no-seed \
+      no-camellia no-aria no-cast no-bf no-rc2 no-rc4 no-md4 no-mdc2 \
+      no-whirlpool no-cmp no-cms no-ts
+    quietly make -j "$(nproc)" build_libs
+    quietly make install_dev
+  )
+  install -D -m 644 "$tmp/openssl/LICENSE.txt" "$tmp/install/share/licenses/openssl"
+  log "Built openssl-windows in $((SECONDS - start)) s"
+}
+
 # libcurl with HTTP alone, for the command in the wheel: Debian's needs some thirty
 # other libraries. It looks for certificates where Debian has them.
 build_curl() {
@@ -299,4 +348,6 @@ provide deps build_plain
 ((wheel)) && provide_python wheel-tools tools/python/wheel_requirements.txt
 ((wheel)) && provide curl build_curl
 ((arm)) && CXX=aarch64-linux-gnu-g++ provide deps-arm build_arm
+((windows)) && CXX=x86_64-w64-mingw32-g++-posix provide deps-windows build_windows
+((windows)) && CXX=x86_64-w64-mingw32-g++-posix provide openssl-windows build_openssl_windows
 log "Ready: dependencies are in build/deps"
