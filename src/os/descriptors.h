@@ -16,6 +16,7 @@ bool OpenPipe(int ends[2], Blocking blocking);
 
 // As socket(). Returns -1 and sets errno if it fails.
 int OpenSocket(int family, int type, int protocol);
+void CloseSocket(int fd);
 
 }  // namespace gemma::internal
 

@@ -53,4 +53,6 @@ int OpenSocket(int family, int type, int protocol) {
 #endif
 }
 
+void CloseSocket(int fd) { close(fd); }
+
 }  // namespace gemma::internal

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "tools/gemma/io/character_width.h"
 #include "tools/gemma/io/terminal_text.h"
 
 namespace gemma::tools {

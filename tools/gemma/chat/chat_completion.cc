@@ -1,7 +1,6 @@
 #include "tools/gemma/chat/chat_completion.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
@@ -9,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "tools/gemma/chat/chat_command.h"
 #include "tools/gemma/chat/chat_settings.h"
+#include "tools/gemma/io/system_text.h"
 #include "tools/gemma/io/text.h"
 #include "tools/gemma/pull/resolve.h"
 
@@ -101,9 +101,9 @@ Completion Complete(std::string_view line) {
 }
 
 std::string ExpandHome(std::string_view path) {
-  const char* home = std::getenv("HOME");
+  const std::string home = EnvironmentValue("HOME");
   const bool is_home = path == "~" || absl::StartsWith(path, "~/");
-  if (!is_home || home == nullptr) return std::string(path);
+  if (!is_home || home.empty()) return std::string(path);
   return absl::StrCat(home, path.substr(1));
 }
 

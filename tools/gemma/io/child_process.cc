@@ -16,7 +16,6 @@
 #include <spawn.h>
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "src/base/internal.h"
 #include "src/base/status_macros.h"
 #include "src/os/descriptors.h"
@@ -235,26 +234,6 @@ absl::StatusOr<ChildResult> RunChild(
   GEMMA_RETURN_IF_ERROR(Listen(out, err, child, on_output, keep_end, on_wait));
   result.exit_code = child.exit_code();
   return result;
-}
-
-std::string PythonCause(std::string_view errors) {
-  constexpr std::string_view kError = "ERROR: ";
-  std::string_view cause = "no message";
-  bool has_error = false;
-  const std::vector<std::string_view> lines =
-      absl::StrSplit(errors, '\n', absl::SkipWhitespace());
-  for (std::string_view line : lines) {
-    const bool is_error = absl::StartsWith(line, kError);
-    if (is_error || !has_error) cause = line;
-    has_error |= is_error;
-  }
-  if (has_error) cause.remove_prefix(kError.size());
-  return std::string(cause);
-}
-
-absl::Status PythonError(const absl::Status& status, std::string_view package) {
-  if (!absl::IsNotFound(status)) return status;
-  return WithCure(status, absl::StrCat("install python3 and ", package));
 }
 
 }  // namespace gemma::tools

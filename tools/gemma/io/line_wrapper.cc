@@ -1,13 +1,12 @@
 #include "tools/gemma/io/line_wrapper.h"
 
-#include <clocale>
 #include <cstdint>
-#include <cwchar>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "src/base/internal.h"
 #include "src/base/utf8.h"
+#include "tools/gemma/io/character_width.h"
 
 namespace gemma::tools {
 namespace {
@@ -28,17 +27,6 @@ bool IsClosingMark(std::string_view character) {
 }
 
 }  // namespace
-
-size_t CharacterWidth(std::string_view character) {
-  if (character.size() < 2) return 1;
-  // The system's table is that of its terminals. The process keeps its locale.
-  static const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-  if (utf8 == nullptr) return 1;
-  const locale_t old = uselocale(utf8);
-  const int width = wcwidth(static_cast<wchar_t>(CodePointOf(character)));
-  uselocale(old);
-  return width < 0 ? 1 : static_cast<size_t>(width);
-}
 
 LineWrapper::LineWrapper(std::function<size_t()> columns, Sink sink)
     : columns_(std::move(columns)), sink_(std::move(sink)) {}

@@ -10,10 +10,6 @@
 
 namespace gemma::tools {
 
-// Returns the columns of a terminal that a character of UTF-8 takes: 0 for an
-// accent that joins the character before, 2 for a wide one, else 1.
-size_t CharacterWidth(std::string_view character);
-
 // Passes text on so that lines fit into a terminal. A word comes when it is
 // complete; nothing that was passed on changes. Between wide characters, such
 // as Chinese ones, a line may break without a blank, but not before a

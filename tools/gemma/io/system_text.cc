@@ -1,14 +1,16 @@
 #include "tools/gemma/io/system_text.h"
 
-#include <cstdlib>
+#include <stdlib.h>
+
 #include <fstream>
 
 #include "absl/strings/ascii.h"
+#include "src/base/internal.h"
 
 namespace gemma::tools {
 
 std::string EnvironmentValue(const std::string& name) {
-  const char* value = std::getenv(name.c_str());
+  const char* value = getenv(name.c_str());
   return value != nullptr ? value : "";
 }
 

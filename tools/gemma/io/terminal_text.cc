@@ -13,6 +13,7 @@
 #include "src/base/internal.h"
 #include "src/base/messages.h"
 #include "src/base/utf8.h"
+#include "tools/gemma/io/character_width.h"
 #include "tools/gemma/io/errors.h"
 #include "tools/gemma/io/line_wrapper.h"
 #include "tools/gemma/io/output_file.h"

@@ -4,13 +4,18 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "src/base/internal.h"
 #include "src/base/utf8.h"
 
 namespace gemma::tools {
 namespace {
+
+constexpr std::string_view kTimeFormat = "%Y-%m-%dT%H:%M:%SZ";  // in UTC
 
 // Escapes DEL and U+0080 to U+009F in the strings of JSON.
 std::string EscapeControls(std::string_view json) {
@@ -88,12 +93,7 @@ std::string Count(uint64_t count) {
 }
 
 std::string TimeNow() {
-  const std::time_t now = std::time(nullptr);
-  std::tm utc = {};
-  gmtime_r(&now, &utc);
-  char text[32] = {};
-  std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return text;
+  return absl::FormatTime(kTimeFormat, absl::Now(), absl::UTCTimeZone());
 }
 
 std::string Age(std::string_view time, std::time_t now) {
@@ -106,11 +106,11 @@ std::string Age(std::string_view time, std::time_t now) {
   constexpr Unit kUnits[] = {{"year", 365 * kDay}, {"month", 365 * kDay / 12},
                              {"week", 7 * kDay},   {"day", kDay},
                              {"hour", 3600},       {"minute", 60}};
-  std::tm utc = {};
-  const std::string text(time);
-  const char* end = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &utc);
-  if (end == nullptr || *end != '\0') return text;
-  const int64_t seconds = now - timegm(&utc);
+  absl::Time then;
+  if (!absl::ParseTime(kTimeFormat, time, &then, /*err=*/nullptr)) {
+    return std::string(time);
+  }
+  const int64_t seconds = now - absl::ToTimeT(then);
   for (const Unit& unit : kUnits) {
     const int64_t count = seconds / unit.seconds;
     if (count < 1) continue;

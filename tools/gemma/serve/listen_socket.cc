@@ -91,14 +91,14 @@ bool IsAlive(const sockaddr_un& address) {
   const bool alive = connect(fd, reinterpret_cast<const sockaddr*>(&address),
                              sizeof(address)) == 0 ||
                      errno != ECONNREFUSED;
-  close(fd);
+  CloseSocket(fd);
   return alive;
 }
 
 }  // namespace
 
 ListenSocket::~ListenSocket() {
-  if (fd_ >= 0) close(fd_);
+  if (fd_ >= 0) CloseSocket(fd_);
   if (!path_.empty()) unlink(path_.c_str());
 }
 
@@ -148,6 +148,9 @@ absl::StatusOr<TcpSockets> ListenOnHost(const std::string& host,
 }
 
 absl::StatusOr<ListenSocket> ListenOnFile(const std::string& path) {
+#ifdef _WIN32
+  return UsageError("--unix-socket: not on Windows");
+#endif
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) {

@@ -1,7 +1,8 @@
 #include "tools/gemma/words/old_spellings.h"
 
+#include <stdlib.h>
+
 #include <algorithm>
-#include <cstdlib>
 #include <optional>
 #include <string_view>
 #include <utility>
