@@ -62,8 +62,8 @@ def system_files():
     names = subprocess.run(
         ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *FOLDERS],
         cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
-    return sorted({name for name in names if re.search(r"(?<!_windows)\.cc$", name) and (ROOT / name).is_file()
-                   and SYSTEM_HEADER.search((ROOT / name).read_text())})
+    return sorted({name for name in names if name.endswith(".cc") and not re.search(r"/windows/|_win32\.cc$", name)
+                   and (ROOT / name).is_file() and SYSTEM_HEADER.search((ROOT / name).read_text())})
 
 
 def self_test(folder, prelude):

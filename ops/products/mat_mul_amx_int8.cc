@@ -2,7 +2,9 @@
 #include "ops/products/int8_tiles.h"
 #include "ops/products/tile_config.h"
 
-#if defined(__x86_64__)
+// Not on Windows, where the command does not ask for tiles, and where g++ 12
+// takes the stride of a tile for a number of 32 bits.
+#if defined(__x86_64__) && !defined(_WIN32)
 
 #include <immintrin.h>
 

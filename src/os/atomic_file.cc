@@ -223,7 +223,7 @@ absl::Status AtomicFile::Commit(Existing existing) {
 
 absl::Status AtomicFile::Keep() {
   if (temporary_.empty()) return Link(path_);
-#ifdef __linux__
+#if defined(__linux__) || defined(_WIN32)
   if (renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(),
                 RENAME_NOREPLACE) == 0) {
     return absl::OkStatus();

@@ -11,8 +11,19 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
+#ifdef _WIN32
+#include "src/os/windows/wide.h"
+#endif
+
 namespace gemma::internal {
 namespace {
+
+#ifndef _WIN32
+// Uses the standard library, because strerror is not safe in threads.
+std::string ErrnoText(int error) {
+  return std::generic_category().message(error);
+}
+#endif
 
 constexpr std::string_view kPayload = "gemma/errno";
 
@@ -29,7 +40,9 @@ absl::StatusCode CodeOf(int error) {
     case EMFILE:
     case ENFILE:
     case ENOSPC:
+#ifdef EDQUOT
     case EDQUOT:
+#endif
     case EFBIG:
       return absl::StatusCode::kResourceExhausted;
     case EEXIST:
@@ -42,10 +55,8 @@ absl::StatusCode CodeOf(int error) {
 }  // namespace
 
 absl::Status SystemError(std::string_view what, int error) {
-  // Uses the standard library, because strerror is not safe in threads.
-  absl::Status status(
-      CodeOf(error),
-      absl::StrCat(what, ": ", std::generic_category().message(error)));
+  absl::Status status(CodeOf(error),
+                      absl::StrCat(what, ": ", ErrnoText(error)));
   // From a view, as in WithReason.
   const std::string number = absl::StrCat(error);
   status.SetPayload(kPayload, absl::Cord(std::string_view(number)));

@@ -41,8 +41,13 @@ using Messages = absl::Span<const Message>;
 int64_t LocalTime() {
   const std::time_t now = std::time(nullptr);
   std::tm local = {};
+#ifdef _WIN32
+  localtime_s(&local, &now);
+  return _mkgmtime(&local);
+#else
   localtime_r(&now, &local);
   return timegm(&local);
+#endif
 }
 
 JinjaValue TemplateString(std::string_view text) {
