@@ -213,6 +213,11 @@ Memory ReadMemory(const std::string& root) {
   for (Bytes64* kib : {&memory.total, &memory.available}) {
     if (kib->has_value()) **kib *= 1024;
   }
+#ifdef _WIN32
+  const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  memory.total = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * page;
+  memory.available = static_cast<uint64_t>(sysconf(_SC_AVPHYS_PAGES)) * page;
+#endif
   for (const ControlGroup& group : ControlGroups("memory", root)) {
     ReadGroup(group.directory, group.version == 1 ? kVersion1 : kVersion2,
               &memory);
